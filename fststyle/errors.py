@@ -20,8 +20,8 @@
     `-- BatchError              a batch ended, but some of its items failed
 
 A message says in one line what was got, what is accepted and, where there is one, the nearest valid name.
-The library raises; only the command line prints and exits, only the server answers with a status: both look the class up
-in :data:`OUTCOMES`.
+The library raises; only the command line prints and exits, only the server answers with a status: both look the class
+up in :data:`OUTCOMES`.
 """
 
 from __future__ import annotations
