@@ -1,7 +1,7 @@
 """Puts the shipped styles into the wheel; everything else about the package is in pyproject.toml.
 
-A checkout keeps them in ``checkpoints/``, beside the package and not in it; in a wheel they have to be inside the package
-to be found again, as ``fststyle/checkpoints/``. An editable install reads the checkout.
+A checkout keeps them in ``checkpoints/``, beside the package and not in it; in a wheel they have to be inside the
+package to be found again, as ``fststyle/checkpoints/``. An editable install reads the checkout.
 """
 
 import shutil
