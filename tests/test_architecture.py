@@ -1,7 +1,7 @@
 """The arrows between the parts of the package: root <- nn <- iterative, training; root <- serving.
 
-The command line may use them all. Read from the syntax trees, function bodies and ``if TYPE_CHECKING`` included, so that
-a lazy import does not hide an arrow.
+The command line may use them all. Read from the syntax trees, function bodies and ``if TYPE_CHECKING`` included, so
+that a lazy import does not hide an arrow.
 """
 
 import ast
@@ -23,7 +23,7 @@ ARROWS: dict[str, set[str]] = {
     "cli": {"root", "nn", "iterative", "training", "serving"},
 }
 # The base install, as it is imported: all that may be used besides the standard library on the way of a photo.
-BASE_PACKAGES = {"click", "numpy", "onnxruntime", "PIL", "platformdirs", "rich"}
+BASE_PACKAGES = {"click", "filelock", "numpy", "onnxruntime", "PIL", "platformdirs", "rich"}
 
 
 def imports(source: str, package: str) -> Iterator[str]:
