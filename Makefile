@@ -30,8 +30,10 @@ demo: $(VENV)/.installed-base ## stylise photographs with every shipped style: d
 	$(RUN) benchmarks/demo.py --output demo
 
 demo-train: $(VENV)/.installed-dev ## train a new style for a few minutes and stylise with it
-	$(RUN) benchmarks/demo_train.py --output demo --steps $(STEPS) \
-		$(if $(PAINTING),--painting "$(PAINTING)") $(if $(PHOTOS),--photos "$(PHOTOS)")
+	$(RUN) benchmarks/sample_pictures.py demo/pictures
+	$(BIN)/fststyle train "$(or $(PAINTING),demo/pictures/painting.png)" --photos "$(or $(PHOTOS),demo/pictures/photos)" \
+		--name demo --steps $(STEPS) --out demo/trained
+	$(BIN)/fststyle stylize demo/pictures/unseen --style demo/trained/demo.onnx -o demo/trained/pictures --force
 
 test: $(VENV)/.installed-dev ## install what the tests need, and run all but the slow ones
 	$(PYTEST) -m "not slow" $(PYTEST_ARGS)
