@@ -1,0 +1,158 @@
+"""Content, style and total-variation losses, each measured in a unit that means the same for every painting and size.
+
+Gatys, Ecker and Bethge, "Image Style Transfer Using Convolutional Neural Networks" (CVPR 2016): content is equation 1, the Gram
+matrix equation 3, style equations 4 and 5. Total variation is from Mahendran and Vedaldi (2015, arXiv:1412.0035), with exponent
+2, as Johnson et al. (2016) use it.
+
+Where this departs from the papers: their losses are sums of squares whose size depends on the layer, the painting and the number
+of pixels, so that every painting needs weights of its own. Here every part is divided by what it is compared with:
+
+- content: by the variance over space of the photo's own features, so that 1 is the error of features that are the photo's mean everywhere;
+- style: by the squared Frobenius norm of the painting's Gram matrix, so that 1 is the error of a picture without any features;
+- total variation: by that of the painting, so that 1 is a picture as rough as the painting.
+
+Losses and Gram matrices are computed in float32 at least, whatever precision the features come in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from fststyle.errors import OptionError
+from fststyle.nn.vgg import VGGFeatures
+
+EPSILON = 1e-8
+"""Added to every divisor: a uniform photo or painting has no variance, and its losses must stay finite."""
+
+
+def in_full_precision(features: Tensor) -> Tensor:
+    return features if features.dtype == torch.float64 else features.float()
+
+
+def gram_matrix(features: Tensor) -> Tensor:
+    """Correlations between channels: [N, C, H, W] -> [N, C, C].
+
+    Divided by the number of positions H * W (Gatys et al. do not divide), so that pictures of different sizes compare.
+    """
+    flat = in_full_precision(features).flatten(2)
+    with torch.autocast(features.device.type, enabled=False):
+        return flat @ flat.transpose(1, 2) / flat.shape[2]
+
+
+def content_loss(features: Tensor, target: Tensor) -> Tensor:
+    """Mean squared difference over the variance of ``target`` over space, both [N, C, H, W]; a scalar, averaged over N."""
+    features, target = in_full_precision(features), in_full_precision(target)
+    error = (features - target).square().mean(dim=(1, 2, 3))
+    variance = (target - target.mean(dim=(2, 3), keepdim=True)).square().mean(dim=(1, 2, 3))
+    return (error / (variance + EPSILON)).mean()
+
+
+def style_loss(gram: Tensor, target: Tensor) -> Tensor:
+    """Squared Frobenius distance of Gram matrices over the squared norm of ``target``; a scalar, averaged over N.
+
+    ``gram`` is [N, C, C]; ``target`` is [1, C, C] for one painting, or [N, C, C] for one each.
+    """
+    error = (gram - target).square().sum(dim=(1, 2))
+    return (error / (target.square().sum(dim=(1, 2)) + EPSILON)).mean()
+
+
+def total_variation(images: Tensor) -> Tensor:
+    """Mean squared difference of vertical neighbours plus that of horizontal ones: [N, C, H, W] -> [N]."""
+    images = in_full_precision(images)
+    vertical = (images[..., 1:, :] - images[..., :-1, :]).square().mean(dim=(1, 2, 3))
+    horizontal = (images[..., :, 1:] - images[..., :, :-1]).square().mean(dim=(1, 2, 3))
+    return vertical + horizontal
+
+
+def total_variation_loss(images: Tensor, target: Tensor) -> Tensor:
+    """Total variation of ``images`` [N, C, H, W] over ``target`` (a scalar, the painting's); a scalar, averaged over N."""
+    return (total_variation(images) / (target + EPSILON)).mean()
+
+
+@dataclass(frozen=True)
+class LossParts:
+    """What :class:`PerceptualLoss` returns: weighted scalars by name, and the total that is minimised."""
+
+    content: Tensor
+    style: Tensor
+    total_variation: Tensor
+
+    @property
+    def total(self) -> Tensor:
+        return self.content + self.style + self.total_variation
+
+    def named(self) -> dict[str, Tensor]:
+        return {
+            "total": self.total,
+            "content": self.content,
+            "style": self.style,
+            "total_variation": self.total_variation,
+        }
+
+
+@dataclass(frozen=True)
+class LossWeights:
+    """``content_layers`` and ``style_layers`` map a VGG layer to its share; shares of a part are divided by their sum."""
+
+    content_layers: Mapping[str, float]
+    style_layers: Mapping[str, float]
+    content: float
+    style: float
+    total_variation: float
+
+    def __post_init__(self) -> None:
+        for part, layers in (("content", self.content_layers), ("style", self.style_layers)):
+            if not layers or any(share < 0 for share in layers.values()) or sum(layers.values()) <= 0:
+                raise OptionError(f"{part} layers need shares of at least 0 with a sum above 0, got {dict(layers)}")
+        if min(self.content, self.style, self.total_variation) < 0:
+            raise OptionError("content, style and total-variation weights must be at least 0")
+
+
+def weighted_mean(losses: Mapping[str, Tensor], shares: Mapping[str, float]) -> Tensor:
+    weighted = torch.stack([shares[name] * losses[name] for name in shares])
+    return weighted.sum() / sum(shares.values())
+
+
+class PerceptualLoss(nn.Module):
+    """The losses against one painting, seen through a frozen VGG.
+
+    ``style_images`` is the painting as float [1, 3, H, W] RGB in 0..1, once for each size or crop that counts: their Gram matrices
+    and total variations are averaged, computed once here, and kept as buffers.
+    """
+
+    style_variation: Tensor
+
+    def __init__(self, vgg: VGGFeatures, weights: LossWeights, style_images: Sequence[Tensor]) -> None:
+        super().__init__()
+        self.vgg = vgg
+        self.weights = weights
+        with torch.no_grad():
+            encoded = [vgg(image, weights.style_layers) for image in style_images]
+            variations = torch.cat([total_variation(image) for image in style_images])
+        self.register_buffer("style_variation", variations.mean(), persistent=False)
+        for layer in weights.style_layers:
+            grams = torch.cat([gram_matrix(features[layer]) for features in encoded])
+            self.register_buffer(f"gram_{layer}", grams.mean(dim=0, keepdim=True), persistent=False)
+
+    @torch.no_grad()
+    def content_features(self, photos: Tensor) -> dict[str, Tensor]:
+        """What :meth:`forward` compares with; run no deeper into the VGG than the content layers need."""
+        return self.vgg(photos, self.weights.content_layers)
+
+    def forward(self, images: Tensor, content: Mapping[str, Tensor]) -> LossParts:
+        """Losses of ``images`` [N, 3, H, W] in 0..1 against the painting and the photos' :meth:`content_features`."""
+        features = self.vgg(images, {**self.weights.content_layers, **self.weights.style_layers})
+        for_content = {name: content_loss(features[name], content[name]) for name in self.weights.content_layers}
+        for_style = {
+            name: style_loss(gram_matrix(features[name]), self.get_buffer(f"gram_{name}"))
+            for name in self.weights.style_layers
+        }
+        return LossParts(
+            content=self.weights.content * weighted_mean(for_content, self.weights.content_layers),
+            style=self.weights.style * weighted_mean(for_style, self.weights.style_layers),
+            total_variation=self.weights.total_variation * total_variation_loss(images, self.style_variation),
+        )

@@ -1,0 +1,141 @@
+"""The feed-forward transformer networks, and the presets that say how large each one is.
+
+Johnson, Alahi and Fei-Fei, "Perceptual Losses for Real-Time Style Transfer and Super-Resolution" (ECCV 2016), supplementary
+table 1, with three departures: instance normalisation (Ulyanov et al. 2016, arXiv:1607.08022) for batch normalisation;
+resize-convolutions for the transposed ones, which print checkerboards (Odena et al. 2016, doi:10.23915/distill.00003); and
+reflection padding at every convolution, where the paper pads the picture once and lets the residual blocks shrink it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from fststyle.errors import OptionError, did_you_mean
+
+MINIMUM_SIDE = 16
+"""Pixels. Below it the reflection of the deepest convolution would need more rows than there are."""
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """The numbers that shape a :class:`TransformerNet`.
+
+    ``width`` is the number of channels at full resolution; each of the ``downsampling`` halvings doubles it. ``blocks`` is the
+    number of residual blocks at the lowest resolution, ``kernel`` the side in pixels of the first and the last convolution.
+    """
+
+    width: int
+    blocks: int
+    downsampling: int = 2
+    kernel: int = 9
+
+    def __post_init__(self) -> None:
+        if self.width < 1 or self.blocks < 0:
+            raise OptionError(f"width must be at least 1 and blocks at least 0, got {self.width} and {self.blocks}")
+        if not 0 <= self.downsampling <= 3:
+            raise OptionError(f"downsampling must be 0 to 3 halvings, got {self.downsampling}")
+        if self.kernel % 2 == 0 or not 1 <= self.kernel <= MINIMUM_SIDE:
+            raise OptionError(f"kernel must be odd and below {MINIMUM_SIDE}, got {self.kernel}")
+
+    @property
+    def multiple(self) -> int:
+        """Height and width are padded to a multiple of this many pixels inside the network."""
+        return int(2**self.downsampling)
+
+
+PRESETS: dict[str, Architecture] = {
+    "quality": Architecture(width=32, blocks=5),
+    "balanced": Architecture(width=16, blocks=5),
+}
+
+
+def preset(name: str) -> Architecture:
+    """The architecture of that name; :class:`~fststyle.errors.OptionError` with the nearest name if there is none."""
+    if name not in PRESETS:
+        raise OptionError(f"no preset named {name!r}; presets: {', '.join(PRESETS)}{did_you_mean(name, PRESETS)}")
+    return PRESETS[name]
+
+
+class ConvNorm(nn.Sequential):
+    """Reflection padding, convolution and instance normalisation with a learnt scale and shift.
+
+    The convolution has no bias: the normalisation that follows would take it away again.
+    """
+
+    def __init__(self, inputs: int, outputs: int, kernel: int, stride: int = 1) -> None:
+        super().__init__(
+            nn.ReflectionPad2d(kernel // 2),
+            nn.Conv2d(inputs, outputs, kernel, stride, bias=False),
+            nn.InstanceNorm2d(outputs, affine=True),
+        )
+
+
+class Residual(nn.Module):
+    """Two 3x3 convolutions beside the identity, no activation after the sum (Gross and Wilber 2016, as Johnson et al. do)."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.first = ConvNorm(channels, channels, 3)
+        self.second = ConvNorm(channels, channels, 3)
+
+    def forward(self, features: Tensor) -> Tensor:
+        return features + self.second(F.relu(self.first(features)))
+
+
+class Upsample(nn.Module):
+    """Nearest-neighbour doubling, then a 3x3 convolution: no output pixel sees more of the kernel than its neighbour does."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.conv = ConvNorm(inputs, outputs, 3)
+
+    def forward(self, features: Tensor) -> Tensor:
+        return F.relu(self.conv(F.interpolate(features, scale_factor=2.0, mode="nearest")))
+
+
+class TransformerNet(nn.Module):
+    """Image in, stylised image out.
+
+    Input and output: float [N, 3, H, W], RGB, 0..1, H and W at least :data:`MINIMUM_SIDE`; the output has exactly the input's
+    height and width. Values are centred inside, and the output may leave 0..1 by a little: whoever needs pixels clamps.
+    """
+
+    def __init__(self, architecture: Architecture) -> None:
+        super().__init__()
+        self.architecture = architecture
+        widths = [architecture.width * 2**level for level in range(architecture.downsampling + 1)]
+        self.stem = ConvNorm(3, widths[0], architecture.kernel)
+        self.down = nn.ModuleList(ConvNorm(a, b, 3, stride=2) for a, b in zip(widths, widths[1:], strict=False))
+        self.blocks = nn.Sequential(*(Residual(widths[-1]) for _ in range(architecture.blocks)))
+        self.up = nn.ModuleList(Upsample(b, a) for a, b in reversed(list(zip(widths, widths[1:], strict=False))))
+        self.head = nn.Sequential(
+            nn.ReflectionPad2d(architecture.kernel // 2), nn.Conv2d(widths[0], 3, architecture.kernel)
+        )
+
+    def forward(self, images: Tensor) -> Tensor:
+        height, width = images.shape[-2:]
+        multiple = self.architecture.multiple
+        padded = F.pad(images, (0, (-width) % multiple, 0, (-height) % multiple), mode="reflect")
+        features = F.relu(self.stem((padded - 0.5) * 4))  # about unit variance for photographs
+        for down in self.down:
+            features = F.relu(down(features))
+        features = self.blocks(features)
+        for up in self.up:
+            features = up(features)
+        stylized: Tensor = self.head(features) / 4 + 0.5
+        return stylized[..., :height, :width]
+
+
+def parameter_count(network: nn.Module) -> int:
+    return sum(parameter.numel() for parameter in network.parameters())
+
+
+def initial_network(architecture: Architecture, seed: int) -> TransformerNet:
+    """A network whose random start depends on ``seed`` alone and leaves torch's global generator as it was."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return TransformerNet(architecture)

@@ -1,0 +1,91 @@
+"""Frozen VGG features by name: the eyes of every loss.
+
+Simonyan and Zisserman, "Very Deep Convolutional Networks for Large-Scale Image Recognition" (ICLR 2015), configurations D
+(VGG-16) and E (VGG-19). Layers are named as Gatys et al. name them: ``relu3_2`` is the second activation of the third block.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from fststyle.errors import OptionError, did_you_mean
+from fststyle.nn.weights import VGGWeights
+
+CONVOLUTIONS: dict[str, tuple[int, ...]] = {"vgg16": (2, 2, 3, 3, 3), "vgg19": (2, 2, 4, 4, 4)}
+"""How many convolutions each of the five blocks has."""
+
+Pooling = Literal["max", "average"]
+
+
+def layer_names(architecture: str) -> tuple[str, ...]:
+    """``relu1_1`` ... ``relu5_3`` (VGG-16) or ``relu5_4`` (VGG-19), from the picture inwards."""
+    if architecture not in CONVOLUTIONS:
+        raise OptionError(
+            f"no loss network named {architecture!r}; accepted: {', '.join(CONVOLUTIONS)}"
+            f"{did_you_mean(architecture, CONVOLUTIONS)}"
+        )
+    blocks = CONVOLUTIONS[architecture]
+    return tuple(f"relu{block}_{i}" for block, count in enumerate(blocks, 1) for i in range(1, count + 1))
+
+
+def check_layers(architecture: str, layers: Iterable[str]) -> None:
+    """Raise :class:`~fststyle.errors.OptionError` for the first name that is not one of the network's layers."""
+    names = layer_names(architecture)
+    for layer in layers:
+        if layer not in names:
+            raise OptionError(
+                f"{architecture} has no layer named {layer!r}; layers: {', '.join(names)}{did_you_mean(layer, names)}"
+            )
+
+
+class VGGFeatures(nn.Module):
+    """Activations of a frozen VGG.
+
+    ``forward`` takes float [N, 3, H, W] RGB images in 0..1 and returns the activations of the ``layers`` asked for, by name, each
+    [N, C, H', W']. Nothing beyond the deepest of them is built or run. The normalisation that the weights were trained with is
+    a buffer inside. Max pooling is what the network was trained with; Gatys et al. (2016) found that average pooling gives
+    slightly more appealing pictures.
+
+    Raises :class:`~fststyle.errors.OptionError` for an unknown layer or pooling, or for no layer at all.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, weights: VGGWeights, layers: Iterable[str], *, pooling: Pooling = "max") -> None:
+        super().__init__()
+        wanted = tuple(layers)
+        check_layers(weights.architecture, wanted)
+        if not wanted:
+            raise OptionError("no VGG layer asked for; name at least one")
+        if pooling not in ("max", "average"):
+            raise OptionError(f"pooling must be 'max' or 'average', got {pooling!r}")
+        names = layer_names(weights.architecture)
+        self.names = names[: 1 + max(names.index(layer) for layer in wanted)]
+        self.pool = F.max_pool2d if pooling == "max" else F.avg_pool2d
+        self.register_buffer("mean", torch.tensor(weights.normalization.mean).view(1, 3, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(weights.normalization.std).view(1, 3, 1, 1), persistent=False)
+        for name in self.names:
+            for kind in ("weight", "bias"):
+                tensor = weights.tensors[f"{name.replace('relu', 'conv')}.{kind}"].clone()
+                self.register_buffer(f"{name}_{kind}", tensor, persistent=False)
+
+    def forward(self, images: Tensor, layers: Iterable[str]) -> dict[str, Tensor]:
+        wanted = set(layers)
+        found: dict[str, Tensor] = {}
+        features = (images - self.mean) / self.std
+        for name in self.names:
+            if name.endswith("_1") and name != "relu1_1":
+                features = self.pool(features, 2)
+            weight, bias = getattr(self, f"{name}_weight"), getattr(self, f"{name}_bias")
+            features = F.conv2d(features, weight, bias, padding=1).relu_()  # in place: half the memory
+            if name in wanted:
+                found[name] = features
+            if len(found) == len(wanted):
+                break
+        return found

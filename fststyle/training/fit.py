@@ -1,0 +1,180 @@
+"""Recipe + painting + photos -> a trained checkpoint."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.callbacks import ModelCheckpoint
+from pytorch_lightning.loggers import TensorBoardLogger
+
+from fststyle.errors import InputError, ModelError, TrainingError
+from fststyle.nn.losses import PerceptualLoss
+from fststyle.nn.networks import TransformerNet, initial_network, preset
+from fststyle.nn.vgg import VGGFeatures
+from fststyle.nn.weights import load_vgg_weights
+from fststyle.training.callbacks import Progress, SampleGrid, StopOnSignal
+from fststyle.training.module import StyleModule
+from fststyle.training.painting import style_images
+from fststyle.training.photos import Photos
+from fststyle.training.recipe import Precision, Recipe, recipe_from_dict, write_recipe
+
+LAST = "last.ckpt"
+
+
+@dataclass(frozen=True)
+class Run:
+    """Where and how a recipe is trained: what may differ between machines without changing the style.
+
+    ``out`` receives ``last.ckpt``, ``recipe.yaml``, ``samples/`` and TensorBoard's events. ``devices`` is what Lightning's Trainer takes:
+    "auto", or a number of GPUs (of processes on the CPU). ``workers`` are the processes that read photos (None: by machine).
+    """
+
+    painting: Path
+    photos: Path
+    out: Path
+    accelerator: str = "auto"
+    devices: str | int = "auto"
+    workers: int | None = None
+    vgg_weights: Path | None = None
+    resume: bool = False
+    checkpoint_every: int = 100
+    sample_every: int = 250
+    quiet: bool = False
+
+    @property
+    def checkpoint(self) -> Path:
+        return self.out / LAST
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """``finished`` is False when a signal ended the run early; ``skipped`` maps unusable photos to the reason."""
+
+    checkpoint: Path
+    finished: bool
+    step: int
+    skipped: dict[str, str]
+
+
+def fit(recipe: Recipe, run: Run) -> Fitted:
+    """Train, or with ``run.resume`` go on from ``run.out``'s last checkpoint; on the CPU a resumed run ends bit-identically.
+
+    :raises InputError: painting or photos cannot be read, or there is nothing to resume.
+    :raises ModelError: the checkpoint to resume from is damaged or was made by another recipe.
+    :raises WeightsError: no source of VGG weights worked.
+    :raises TrainingError: the loss stopped being finite; the last good checkpoint stays.
+    """
+    resumed = _checkpoint_to_resume(recipe, run)
+    photos = Photos(
+        run.photos, size=recipe.size, batch=recipe.batch, steps=recipe.steps, seed=recipe.seed, workers=run.workers
+    )
+    module = StyleModule(recipe, starting_network(recipe), painting_loss(recipe, run.painting, run.vgg_weights))
+    run.out.mkdir(parents=True, exist_ok=True)
+    write_recipe(recipe, run.out / "recipe.yaml")
+    stop = StopOnSignal(run.checkpoint)
+    trainer = _trainer(recipe, run, stop)
+    with warnings.catch_warnings(), stop.handlers():
+        warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+        warnings.filterwarnings("ignore", message=".*is an `IterableDataset`.*")
+        trainer.fit(module, photos, ckpt_path=resumed, weights_only=True if resumed else None)
+    if trainer.global_step >= recipe.steps:
+        trainer.save_checkpoint(run.checkpoint)
+    return Fitted(run.checkpoint, trainer.global_step >= recipe.steps, trainer.global_step, module.skipped)
+
+
+def painting_loss(recipe: Recipe, painting: Path, vgg_weights: Path | None = None) -> PerceptualLoss:
+    """The loss that ``recipe`` trains with, encoded from the painting's file."""
+    images = style_images(recipe, painting)
+    weights = load_vgg_weights(recipe.vgg, file=vgg_weights)
+    vgg = VGGFeatures(weights, [*recipe.content_layers, *recipe.style_layers], pooling=recipe.pooling)
+    return PerceptualLoss(vgg.to(memory_format=torch.channels_last), recipe.loss_weights(), images)
+
+
+def starting_network(recipe: Recipe) -> TransformerNet:
+    """A random network, or the one of the checkpoint that ``recipe.start`` names."""
+    network = initial_network(preset(recipe.preset), recipe.seed)
+    if recipe.start:
+        other, _ = load_network(Path(recipe.start))
+        if other.architecture != network.architecture:
+            raise ModelError(f"{recipe.start} is not of preset {recipe.preset!r}, so training cannot start from it")
+        network.load_state_dict(other.state_dict())
+    return network
+
+
+def load_network(checkpoint: Path) -> tuple[TransformerNet, Recipe]:
+    """The network of a checkpoint of ours and its recipe, for export and evaluation.
+
+    :raises InputError: no such file. :raises ModelError: damaged, or not one of ours.
+    """
+    contents = read_checkpoint(checkpoint)
+    recipe = recipe_from_dict(contents["recipe"])
+    network = TransformerNet(preset(recipe.preset))
+    try:
+        network.load_state_dict(contents["state_dict"])
+    except RuntimeError as error:
+        raise ModelError(f"{checkpoint} does not fit preset {recipe.preset!r}: its tensors differ") from error
+    return network.eval(), recipe
+
+
+def read_checkpoint(path: Path) -> dict[str, Any]:
+    """:raises InputError: no such file. :raises ModelError: damaged, or not one of ours."""
+    if not path.is_file():
+        raise InputError(f"there is no checkpoint {path}")
+    try:
+        contents = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # torch.load raises what the pickle inside happens to break
+        raise ModelError(f"{path} is damaged or not a checkpoint: {str(error).splitlines()[0]}") from error
+    if not isinstance(contents, dict) or "recipe" not in contents or "state_dict" not in contents:
+        raise ModelError(f"{path} is not a checkpoint of fststyle: it holds no recipe")
+    return contents
+
+
+def _checkpoint_to_resume(recipe: Recipe, run: Run) -> Path | None:
+    if not run.resume:
+        return None
+    trained = recipe_from_dict(read_checkpoint(run.checkpoint)["recipe"])
+    if trained != recipe:
+        differing = [key for key, value in trained.to_dict().items() if value != recipe.to_dict()[key]]
+        raise ModelError(
+            f"{run.checkpoint} was trained with another recipe ({', '.join(differing)} differ); start afresh"
+        )
+    return run.checkpoint
+
+
+def resolve_precision(precision: Precision, accelerator: str) -> Precision:
+    """ "auto" is bfloat16 where the hardware computes in it (AVX512-BF16, AMX, a GPU that has it), else float32."""
+    if precision != "auto":
+        return precision
+    if accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available():
+        return "bf16-mixed" if torch.cuda.is_bf16_supported(including_emulation=False) else "16-mixed"
+    capabilities = torch.cpu.get_capabilities()
+    return "bf16-mixed" if capabilities.get("avx512_bf16") or capabilities.get("amx_bf16") else "32-true"
+
+
+def _trainer(recipe: Recipe, run: Run, stop: StopOnSignal) -> pl.Trainer:
+    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
+    checkpoints = ModelCheckpoint(
+        run.out, filename="last", every_n_train_steps=run.checkpoint_every, enable_version_counter=False
+    )
+    callbacks: list[pl.Callback] = [checkpoints, stop, SampleGrid(run.photos, run.out / "samples", run.sample_every)]
+    if not run.quiet:
+        callbacks.append(Progress())
+    return pl.Trainer(
+        accelerator=run.accelerator,
+        devices=run.devices,
+        max_steps=recipe.steps,
+        precision=resolve_precision(recipe.precision, run.accelerator),
+        gradient_clip_val=recipe.gradient_clip,
+        callbacks=callbacks,
+        logger=TensorBoardLogger(run.out, name=None, version="tensorboard"),
+        log_every_n_steps=10,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        use_distributed_sampler=False,
+    )

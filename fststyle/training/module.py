@@ -1,0 +1,99 @@
+"""One training step of a style, as Lightning wants it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from torch import Tensor
+
+from fststyle.errors import TrainingError
+from fststyle.nn.losses import LossParts, PerceptualLoss
+from fststyle.nn.networks import TransformerNet
+from fststyle.training.photos import PhotoBatch
+from fststyle.training.recipe import Recipe
+
+BETAS = (0.9, 0.99)
+"""Of Adam: the second one forgets sooner than the default of 0.999, since a whole run is only some thousand steps."""
+
+
+def schedule(recipe: Recipe) -> Callable[[int], float]:
+    """Factor of the learning rate by step: a linear rise, then half a cosine down to zero (Loshchilov and Hutter 2017)."""
+    rise = max(1, round(recipe.warm_up * recipe.steps))
+
+    def factor(step: int) -> float:
+        if step < rise:
+            return (step + 1) / rise
+        return 0.5 * (1 + math.cos(math.pi * (step - rise) / max(1, recipe.steps - rise)))
+
+    return factor
+
+
+class StyleModule(pl.LightningModule):
+    """The network of a recipe under the loss of its painting.
+
+    Only the network is saved: the loss is rebuilt from the painting and the VGG when a run resumes.
+    """
+
+    def __init__(self, recipe: Recipe, network: TransformerNet, loss: PerceptualLoss) -> None:
+        super().__init__()
+        self.recipe = recipe
+        self.network = network.to(memory_format=torch.channels_last)
+        self.loss = loss
+        self.photos_seen = 0
+        self.skipped: dict[str, str] = {}
+
+    def training_step(self, batch: PhotoBatch, batch_index: int) -> Tensor:
+        self.skipped.update(batch.skipped)
+        if not len(batch.photos):
+            path, reason = batch.skipped[-1]
+            raise TrainingError(f"{len(batch.skipped)} photos in a row cannot be used, the last one {path}: {reason}")
+        photos = to_float(batch.photos)
+        parts = self.losses(photos)
+        total = parts.total
+        if not torch.isfinite(total):
+            raise TrainingError(
+                f"the loss is not finite at step {self.global_step} ({describe(parts)}); "
+                f"lower the learning rate (now {self.recipe.learning_rate:g}) or the weights and resume"
+            )
+        self.photos_seen += len(photos)
+        self.log_dict({f"loss/{name}": value.detach() for name, value in parts.named().items()})
+        return total
+
+    def losses(self, photos: Tensor) -> LossParts:
+        """Losses of the network's output for float photos [N, 3, H, W] in 0..1."""
+        content = self.loss.content_features(photos)
+        parts: LossParts = self.loss(self.network(photos), content)
+        return parts
+
+    def configure_optimizers(self) -> dict[str, Any]:
+        optimizer = torch.optim.Adam(self.network.parameters(), lr=self.recipe.learning_rate, betas=BETAS)
+        scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, schedule(self.recipe))
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+
+    def transfer_batch_to_device(self, batch: PhotoBatch, device: torch.device, dataloader_idx: int) -> PhotoBatch:
+        return PhotoBatch(batch.photos.to(device, non_blocking=True), batch.skipped)
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        checkpoint["recipe"] = self.recipe.to_dict()
+        checkpoint["photos_seen"] = self.photos_seen
+        checkpoint["skipped"] = dict(self.skipped)
+        checkpoint["state_dict"] = self.network.state_dict()
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        self.photos_seen = checkpoint["photos_seen"]
+        self.skipped = dict(checkpoint["skipped"])
+        # Lightning loads into the module that holds the network, whose names carry one more level.
+        checkpoint["state_dict"] = {f"network.{name}": value for name, value in checkpoint["state_dict"].items()}
+
+
+def to_float(photos: Tensor) -> Tensor:
+    """uint8 [N, H, W, 3] -> float32 [N, 3, H, W] in 0..1, channels last in memory, as convolutions like it."""
+    return photos.permute(0, 3, 1, 2).float() / 255
+
+
+def describe(parts: LossParts) -> str:
+    return ", ".join(f"{name} {value.item():.3g}" for name, value in parts.named().items())

@@ -1,0 +1,202 @@
+"""A recipe: every number that makes a style, as a frozen dataclass and as YAML.
+
+Together with a folder of photos and the painting's file a recipe is all that training needs, and it travels with the weights: in
+the checkpoint and in the metadata of the exported file. The defaults below are the only place where a default lives; the command
+line reads them here.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, get_args, get_type_hints
+
+import yaml
+
+from fststyle.errors import InputError, OutputError, RecipeError, did_you_mean
+from fststyle.images import atomic_write
+from fststyle.nn.losses import LossWeights
+from fststyle.nn.networks import MINIMUM_SIDE, preset
+from fststyle.nn.vgg import Pooling, check_layers
+from fststyle.styles import Painting
+
+Precision = Literal["auto", "32-true", "bf16-mixed", "16-mixed"]
+NAME_CHARACTERS = "abcdefghijklmnopqrstuvwxyz0123456789_-"
+
+
+def _equal_shares(*layers: str) -> dict[str, float]:
+    return dict.fromkeys(layers, 1.0)
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Checked when made: :class:`~fststyle.errors.RecipeError` for a value out of range.
+
+    ``file`` is the painting's file, relative to the folder of paintings (or absolute). ``style_scale`` is the size of the brush: the
+    painting's short side is ``style_scale * size`` pixels when its Gram matrices are taken, so that 2 makes strokes twice as broad
+    in the photo. ``style_sizes`` are further factors of that scale whose Gram matrices are averaged, ``style_crops`` the number of
+    squares along the long side that are encoded one by one (0: the painting whole).
+    ``content_layers`` and ``style_layers`` map VGG layers to their shares.
+    ``size`` is the side of the training crops in pixels, ``batch`` the photos per step and device, ``warm_up`` the share of ``steps``
+    over which the learning rate rises before it falls along a cosine, ``start`` a checkpoint or an exported style of the same
+    preset whose weights training begins with (empty: a random network).
+    """
+
+    name: str
+    file: str
+    painting: Painting = field(default_factory=Painting)
+    preset: str = "quality"
+    start: str = ""
+    vgg: str = "vgg16"
+    pooling: Pooling = "max"
+    content_layers: Mapping[str, float] = field(default_factory=lambda: _equal_shares("relu3_3"))
+    style_layers: Mapping[str, float] = field(
+        default_factory=lambda: _equal_shares("relu1_2", "relu2_2", "relu3_3", "relu4_3")
+    )
+    content_weight: float = 1.0
+    style_weight: float = 10.0
+    tv_weight: float = 0.1
+    style_scale: float = 1.5
+    style_sizes: tuple[float, ...] = (1.0,)
+    style_crops: int = 0
+    size: int = 256
+    batch: int = 4
+    steps: int = 2000
+    learning_rate: float = 1e-3
+    warm_up: float = 0.05
+    gradient_clip: float = 1.0
+    precision: Precision = "auto"
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if not self.name or set(self.name) - set(NAME_CHARACTERS):
+            raise RecipeError(f"a style's name is made of a-z, 0-9, _ and -, got {self.name!r}")
+        if not self.file:
+            raise RecipeError(f"recipe {self.name!r} names no painting: give its file")
+        preset(self.preset)
+        check_layers(self.vgg, [*self.content_layers, *self.style_layers])
+        self.loss_weights()
+        _check_choice("pooling", self.pooling, get_args(Pooling))
+        _check_choice("precision", self.precision, get_args(Precision))
+        for key in ("style_scale", "learning_rate", "gradient_clip"):
+            _check_range(key, getattr(self, key), above=0)
+        _check_range("size", self.size, at_least=4 * MINIMUM_SIDE, at_most=4096)
+        for key in ("batch", "steps"):
+            _check_range(key, getattr(self, key), at_least=1)
+        for key in ("style_crops", "seed"):
+            _check_range(key, getattr(self, key), at_least=0)
+        _check_range("warm_up", self.warm_up, at_least=0, at_most=1)
+        if not self.style_sizes:
+            raise RecipeError("style_sizes needs at least one factor")
+        for factor in self.style_sizes:
+            _check_range("style_sizes", factor, above=0)
+
+    def loss_weights(self) -> LossWeights:
+        return LossWeights(
+            content_layers=self.content_layers,
+            style_layers=self.style_layers,
+            content=self.content_weight,
+            style=self.style_weight,
+            total_variation=self.tv_weight,
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain dicts, lists, strings and numbers: what YAML and the metadata hold."""
+        return {**dataclasses.asdict(self), "style_sizes": list(self.style_sizes)}
+
+
+def _check_choice(key: str, value: object, choices: tuple[str, ...]) -> None:
+    if value not in choices:
+        near = did_you_mean(str(value), choices)
+        raise RecipeError(f"{key} must be one of {', '.join(choices)}, got {value!r}{near}")
+
+
+def _check_range(
+    key: str,
+    value: float,
+    *,
+    at_least: float = -math.inf,
+    at_most: float = math.inf,
+    above: float = -math.inf,
+) -> None:
+    if not (at_least <= value <= at_most and value > above and math.isfinite(value)):
+        limits = [
+            f"above {above:g}" if above > -math.inf else "",
+            f"at least {at_least:g}" if at_least > -math.inf else "",
+            f"at most {at_most:g}" if at_most < math.inf else "",
+        ]
+        raise RecipeError(f"{key} must be {' and '.join(filter(None, limits))}, got {value:g}")
+
+
+def recipe_from_dict(values: Mapping[str, Any]) -> Recipe:
+    """The inverse of :meth:`Recipe.to_dict`.
+
+    :raises RecipeError: an unknown key, a value of the wrong type or out of range, or a key missing that has no default.
+    """
+    _checked_keys(values, Recipe, "recipe")
+    for required in ("name", "file"):
+        if required not in values:
+            raise RecipeError(f"a recipe needs the key {required!r}")
+    hints = get_type_hints(Recipe)
+    return Recipe(**{key: _converted(key, value, hints[key]) for key, value in values.items()})
+
+
+def _checked_keys(values: object, kind: type[Recipe] | type[Painting], what: str) -> Mapping[str, Any]:
+    if not isinstance(values, Mapping):
+        raise RecipeError(f"a {what} is a mapping of keys to values, got {values!r}")
+    known = [entry.name for entry in dataclasses.fields(kind)]
+    for key in values:
+        if key not in known:
+            raise RecipeError(
+                f"unknown key {key!r} in a {what}; keys: {', '.join(known)}{did_you_mean(str(key), known)}"
+            )
+    return values
+
+
+def _converted(key: str, value: object, hint: object) -> object:
+    if hint is Painting:
+        texts = _checked_keys(value, Painting, "painting")
+        return Painting(**{name: "" if text is None else str(text) for name, text in texts.items()})
+    if key.endswith("_layers") and isinstance(value, Mapping):
+        return {str(layer): _number(f"{key}: {layer}", share) for layer, share in value.items()}
+    if key == "style_sizes" and isinstance(value, list | tuple):
+        return tuple(_number(key, factor) for factor in value)
+    if hint is int and isinstance(value, int) and not isinstance(value, bool):
+        return value
+    if hint is float:
+        return _number(key, value)
+    if hint is not int and isinstance(value, str):
+        return value
+    raise RecipeError(f"{key} has the wrong type: got {value!r}")
+
+
+def _number(key: str, value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise RecipeError(f"{key} must be a number, got {value!r}")
+    return float(value)
+
+
+def read_recipe(path: Path) -> Recipe:
+    """:raises InputError: the file cannot be read. :raises RecipeError: it is no recipe."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"cannot read the recipe {path}: {error}") from error
+    try:
+        values = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise RecipeError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
+    return recipe_from_dict(values)
+
+
+def write_recipe(recipe: Recipe, path: Path) -> None:
+    """:raises OutputError: the file cannot be written."""
+    text = yaml.safe_dump(recipe.to_dict(), sort_keys=False, allow_unicode=True, width=100)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"cannot make the folder {path.parent}: {error.strerror}") from error
+    atomic_write(path, text.encode())
