@@ -1,14 +1,17 @@
 """Content, style and total-variation losses, each measured in a unit that means the same for every painting and size.
 
-Gatys, Ecker and Bethge, "Image Style Transfer Using Convolutional Neural Networks" (CVPR 2016): content is equation 1, the Gram
-matrix equation 3, style equations 4 and 5. Total variation is from Mahendran and Vedaldi (2015, arXiv:1412.0035), with exponent
-2, as Johnson et al. (2016) use it.
+Gatys, Ecker and Bethge, "Image Style Transfer Using Convolutional Neural Networks" (CVPR 2016): content is equation
+1, the Gram matrix equation 3, style equations 4 and 5. Total variation is from Mahendran and Vedaldi (2015,
+arXiv:1412.0035), with exponent 2, as Johnson et al. (2016) use it.
 
-Where this departs from the papers: their losses are sums of squares whose size depends on the layer, the painting and the number
-of pixels, so that every painting needs weights of its own. Here every part is divided by what it is compared with:
+Where this departs from the papers: their losses are sums of squares whose size depends on the layer, the painting and
+the number of pixels, so that every painting needs weights of its own. Here every part is divided by what it is
+compared with:
 
-- content: by the variance over space of the photo's own features, so that 1 is the error of features that are the photo's mean everywhere;
-- style: by the squared Frobenius norm of the painting's Gram matrix, so that 1 is the error of a picture without any features;
+- content: by the variance over space of the photo's own features, so that 1 is the error of features that are the
+  photo's mean everywhere;
+- style: by the squared Frobenius norm of the painting's Gram matrix, so that 1 is the error of a picture without any
+  features;
 - total variation: by that of the painting, so that 1 is a picture as rough as the painting.
 
 Losses and Gram matrices are computed in float32 at least, whatever precision the features come in.
@@ -44,7 +47,9 @@ def gram_matrix(features: Tensor) -> Tensor:
 
 
 def content_loss(features: Tensor, target: Tensor) -> Tensor:
-    """Mean squared difference over the variance of ``target`` over space, both [N, C, H, W]; a scalar, averaged over N."""
+    """Mean squared difference over the variance of ``target`` over space, both [N, C, H, W]; a scalar, averaged over
+    N.
+    """
     features, target = in_full_precision(features), in_full_precision(target)
     error = (features - target).square().mean(dim=(1, 2, 3))
     variance = (target - target.mean(dim=(2, 3), keepdim=True)).square().mean(dim=(1, 2, 3))
@@ -69,7 +74,9 @@ def total_variation(images: Tensor) -> Tensor:
 
 
 def total_variation_loss(images: Tensor, target: Tensor) -> Tensor:
-    """Total variation of ``images`` [N, C, H, W] over ``target`` (a scalar, the painting's); a scalar, averaged over N."""
+    """Total variation of ``images`` [N, C, H, W] over ``target`` (a scalar, the painting's); a scalar, averaged over
+    N.
+    """
     return (total_variation(images) / (target + EPSILON)).mean()
 
 
@@ -96,7 +103,9 @@ class LossParts:
 
 @dataclass(frozen=True)
 class LossWeights:
-    """``content_layers`` and ``style_layers`` map a VGG layer to its share; shares of a part are divided by their sum."""
+    """``content_layers`` and ``style_layers`` map a VGG layer to its share; shares of a part are divided by their
+    sum.
+    """
 
     content_layers: Mapping[str, float]
     style_layers: Mapping[str, float]
@@ -120,8 +129,8 @@ def weighted_mean(losses: Mapping[str, Tensor], shares: Mapping[str, float]) -> 
 class PerceptualLoss(nn.Module):
     """The losses against one painting, seen through a frozen VGG.
 
-    ``style_images`` is the painting as float [1, 3, H, W] RGB in 0..1, once for each size or crop that counts: their Gram matrices
-    and total variations are averaged, computed once here, and kept as buffers.
+    ``style_images`` is the painting as float [1, 3, H, W] RGB in 0..1, once for each size or crop that counts: their
+    Gram matrices and total variations are averaged, computed once here, and kept as buffers.
     """
 
     style_variation: Tensor
@@ -141,7 +150,8 @@ class PerceptualLoss(nn.Module):
     @torch.no_grad()
     def content_features(self, photos: Tensor) -> dict[str, Tensor]:
         """What :meth:`forward` compares with; run no deeper into the VGG than the content layers need."""
-        return self.vgg(photos, self.weights.content_layers)
+        features: dict[str, Tensor] = self.vgg(photos, self.weights.content_layers)
+        return features
 
     def forward(self, images: Tensor, content: Mapping[str, Tensor]) -> LossParts:
         """Losses of ``images`` [N, 3, H, W] in 0..1 against the painting and the photos' :meth:`content_features`."""

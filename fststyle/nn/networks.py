@@ -1,14 +1,16 @@
 """The feed-forward transformer networks, and the presets that say how large each one is.
 
-Johnson, Alahi and Fei-Fei, "Perceptual Losses for Real-Time Style Transfer and Super-Resolution" (ECCV 2016), supplementary
-table 1, with three departures: instance normalisation (Ulyanov et al. 2016, arXiv:1607.08022) for batch normalisation;
-resize-convolutions for the transposed ones, which print checkerboards (Odena et al. 2016, doi:10.23915/distill.00003); and
-reflection padding at every convolution, where the paper pads the picture once and lets the residual blocks shrink it.
+Johnson, Alahi and Fei-Fei, "Perceptual Losses for Real-Time Style Transfer and Super-Resolution" (ECCV 2016),
+supplementary table 1, with three departures: instance normalisation (Ulyanov et al. 2016, arXiv:1607.08022) for batch
+normalisation; resize-convolutions for the transposed ones, which print checkerboards (Odena et al. 2016,
+doi:10.23915/distill.00003); and reflection padding at every convolution, where the paper pads the picture once and
+lets the residual blocks shrink it.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -24,8 +26,9 @@ MINIMUM_SIDE = 16
 class Architecture:
     """The numbers that shape a :class:`TransformerNet`.
 
-    ``width`` is the number of channels at full resolution; each of the ``downsampling`` halvings doubles it. ``blocks`` is the
-    number of residual blocks at the lowest resolution, ``kernel`` the side in pixels of the first and the last convolution.
+    ``width`` is the number of channels at full resolution; each of the ``downsampling`` halvings doubles it.
+    ``blocks`` is the number of residual blocks at the lowest resolution, ``kernel`` the side in pixels of the first
+    and the last convolution.
     """
 
     width: int
@@ -75,7 +78,9 @@ class ConvNorm(nn.Sequential):
 
 
 class Residual(nn.Module):
-    """Two 3x3 convolutions beside the identity, no activation after the sum (Gross and Wilber 2016, as Johnson et al. do)."""
+    """Two 3x3 convolutions beside the identity, no activation after the sum (Gross and Wilber 2016, as Johnson et al.
+    do).
+    """
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -83,11 +88,14 @@ class Residual(nn.Module):
         self.second = ConvNorm(channels, channels, 3)
 
     def forward(self, features: Tensor) -> Tensor:
-        return features + self.second(F.relu(self.first(features)))
+        change: Tensor = self.second(F.relu(self.first(features)))
+        return features + change
 
 
 class Upsample(nn.Module):
-    """Nearest-neighbour doubling, then a 3x3 convolution: no output pixel sees more of the kernel than its neighbour does."""
+    """Nearest-neighbour doubling, then a 3x3 convolution: no output pixel sees more of the kernel than its neighbour
+    does.
+    """
 
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__()
@@ -100,8 +108,9 @@ class Upsample(nn.Module):
 class TransformerNet(nn.Module):
     """Image in, stylised image out.
 
-    Input and output: float [N, 3, H, W], RGB, 0..1, H and W at least :data:`MINIMUM_SIDE`; the output has exactly the input's
-    height and width. Values are centred inside, and the output may leave 0..1 by a little: whoever needs pixels clamps.
+    Input and output: float [N, 3, H, W], RGB, 0..1, H and W at least :data:`MINIMUM_SIDE`; the output has exactly the
+    input's height and width. Values are centred inside, and the output may leave 0..1 by a little: whoever needs
+    pixels clamps.
     """
 
     def __init__(self, architecture: Architecture) -> None:
@@ -109,9 +118,9 @@ class TransformerNet(nn.Module):
         self.architecture = architecture
         widths = [architecture.width * 2**level for level in range(architecture.downsampling + 1)]
         self.stem = ConvNorm(3, widths[0], architecture.kernel)
-        self.down = nn.ModuleList(ConvNorm(a, b, 3, stride=2) for a, b in zip(widths, widths[1:], strict=False))
+        self.down = nn.ModuleList(ConvNorm(a, b, 3, stride=2) for a, b in pairwise(widths))
         self.blocks = nn.Sequential(*(Residual(widths[-1]) for _ in range(architecture.blocks)))
-        self.up = nn.ModuleList(Upsample(b, a) for a, b in reversed(list(zip(widths, widths[1:], strict=False))))
+        self.up = nn.ModuleList(Upsample(b, a) for a, b in list(pairwise(widths))[::-1])
         self.head = nn.Sequential(
             nn.ReflectionPad2d(architecture.kernel // 2), nn.Conv2d(widths[0], 3, architecture.kernel)
         )

@@ -1,7 +1,8 @@
 """Frozen VGG features by name: the eyes of every loss.
 
-Simonyan and Zisserman, "Very Deep Convolutional Networks for Large-Scale Image Recognition" (ICLR 2015), configurations D
-(VGG-16) and E (VGG-19). Layers are named as Gatys et al. name them: ``relu3_2`` is the second activation of the third block.
+Simonyan and Zisserman, "Very Deep Convolutional Networks for Large-Scale Image Recognition" (ICLR 2015),
+configurations D (VGG-16) and E (VGG-19). Layers are named as Gatys et al. name them: ``relu3_2`` is the second
+activation of the third block.
 """
 
 from __future__ import annotations
@@ -46,10 +47,10 @@ def check_layers(architecture: str, layers: Iterable[str]) -> None:
 class VGGFeatures(nn.Module):
     """Activations of a frozen VGG.
 
-    ``forward`` takes float [N, 3, H, W] RGB images in 0..1 and returns the activations of the ``layers`` asked for, by name, each
-    [N, C, H', W']. Nothing beyond the deepest of them is built or run. The normalisation that the weights were trained with is
-    a buffer inside. Max pooling is what the network was trained with; Gatys et al. (2016) found that average pooling gives
-    slightly more appealing pictures.
+    ``forward`` takes float [N, 3, H, W] RGB images in 0..1 and returns the activations of the ``layers`` asked for,
+    by name, each [N, C, H', W']. Nothing beyond the deepest of them is built or run. The normalisation that the
+    weights were trained with is a buffer inside. Max pooling is what the network was trained with; Gatys et al.
+    (2016) found that average pooling gives slightly more appealing pictures.
 
     Raises :class:`~fststyle.errors.OptionError` for an unknown layer or pooling, or for no layer at all.
     """

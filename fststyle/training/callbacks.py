@@ -16,10 +16,11 @@ import torch
 from PIL import Image
 from pytorch_lightning.utilities import rank_zero_only
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress as Bar, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as Bar
 from torch import Tensor
 
-from fststyle.images import atomic_path
+from fststyle.atomic import atomic_path
 from fststyle.training.module import StyleModule, to_float
 from fststyle.training.photos import PhotoBatches, find_photos
 
@@ -27,7 +28,9 @@ SAMPLES = 4
 
 
 class StopOnSignal(pl.Callback):
-    """SIGINT or SIGTERM: end the step that is running, save a checkpoint, stop. ``signal_number`` says which one came."""
+    """SIGINT or SIGTERM: end the step that is running, save a checkpoint, stop. ``signal_number`` says which one
+    came.
+    """
 
     def __init__(self, checkpoint: Path) -> None:
         self.checkpoint = checkpoint
@@ -35,7 +38,9 @@ class StopOnSignal(pl.Callback):
 
     @contextlib.contextmanager
     def handlers(self) -> Iterator[None]:
-        """Catch both signals for as long as the context lasts. Does nothing outside the main thread, where none can be caught."""
+        """Catch both signals for as long as the context lasts. Does nothing outside the main thread, where none can
+        be caught.
+        """
 
         def handle(number: int, frame: FrameType | None) -> None:
             self.signal_number = number

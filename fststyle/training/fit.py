@@ -6,14 +6,15 @@ import logging
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import ModelCheckpoint
 from pytorch_lightning.loggers import TensorBoardLogger
 
-from fststyle.errors import InputError, ModelError, TrainingError
+from fststyle.atomic import atomic_write, make_folder
+from fststyle.errors import InputError, ModelError
 from fststyle.nn.losses import PerceptualLoss
 from fststyle.nn.networks import TransformerNet, initial_network, preset
 from fststyle.nn.vgg import VGGFeatures
@@ -31,8 +32,9 @@ LAST = "last.ckpt"
 class Run:
     """Where and how a recipe is trained: what may differ between machines without changing the style.
 
-    ``out`` receives ``last.ckpt``, ``recipe.yaml``, ``samples/`` and TensorBoard's events. ``devices`` is what Lightning's Trainer takes:
-    "auto", or a number of GPUs (of processes on the CPU). ``workers`` are the processes that read photos (None: by machine).
+    ``out`` receives ``last.ckpt``, ``recipe.yaml``, ``samples/`` and TensorBoard's events. ``devices`` is what
+    Lightning's Trainer takes: "auto", or a number of GPUs (of processes on the CPU). ``workers`` are the processes
+    that read photos (None: by machine).
     """
 
     painting: Path
@@ -51,19 +53,26 @@ class Run:
     def checkpoint(self) -> Path:
         return self.out / LAST
 
+    @property
+    def skipped_list(self) -> Path:
+        return self.out / "skipped_photos.txt"
+
 
 @dataclass(frozen=True)
 class Fitted:
-    """``finished`` is False when a signal ended the run early; ``skipped`` maps unusable photos to the reason."""
+    """``stopped_by`` is the number of the signal that ended the run early; ``skipped`` maps unusable photos to the
+    reason.
+    """
 
     checkpoint: Path
-    finished: bool
     step: int
     skipped: dict[str, str]
+    stopped_by: int | None
 
 
 def fit(recipe: Recipe, run: Run) -> Fitted:
-    """Train, or with ``run.resume`` go on from ``run.out``'s last checkpoint; on the CPU a resumed run ends bit-identically.
+    """Train, or with ``run.resume`` go on from ``run.out``'s last checkpoint; on the CPU a resumed run ends
+    bit-identically.
 
     :raises InputError: painting or photos cannot be read, or there is nothing to resume.
     :raises ModelError: the checkpoint to resume from is damaged or was made by another recipe.
@@ -75,7 +84,7 @@ def fit(recipe: Recipe, run: Run) -> Fitted:
         run.photos, size=recipe.size, batch=recipe.batch, steps=recipe.steps, seed=recipe.seed, workers=run.workers
     )
     module = StyleModule(recipe, starting_network(recipe), painting_loss(recipe, run.painting, run.vgg_weights))
-    run.out.mkdir(parents=True, exist_ok=True)
+    make_folder(run.out)
     write_recipe(recipe, run.out / "recipe.yaml")
     stop = StopOnSignal(run.checkpoint)
     trainer = _trainer(recipe, run, stop)
@@ -83,9 +92,13 @@ def fit(recipe: Recipe, run: Run) -> Fitted:
         warnings.filterwarnings("ignore", message=".*does not have many workers.*")
         warnings.filterwarnings("ignore", message=".*is an `IterableDataset`.*")
         trainer.fit(module, photos, ckpt_path=resumed, weights_only=True if resumed else None)
-    if trainer.global_step >= recipe.steps:
+    finished = trainer.global_step >= recipe.steps
+    if finished:
         trainer.save_checkpoint(run.checkpoint)
-    return Fitted(run.checkpoint, trainer.global_step >= recipe.steps, trainer.global_step, module.skipped)
+    if module.skipped:
+        lines = [f"{path}\t{reason}\n" for path, reason in sorted(module.skipped.items())]
+        atomic_write(run.skipped_list, "".join(lines).encode())
+    return Fitted(run.checkpoint, trainer.global_step, module.skipped, None if finished else stop.signal_number)
 
 
 def painting_loss(recipe: Recipe, painting: Path, vgg_weights: Path | None = None) -> PerceptualLoss:
@@ -147,7 +160,7 @@ def _checkpoint_to_resume(recipe: Recipe, run: Run) -> Path | None:
     return run.checkpoint
 
 
-def resolve_precision(precision: Precision, accelerator: str) -> Precision:
+def resolve_precision(precision: Precision, accelerator: str) -> Literal["32-true", "bf16-mixed", "16-mixed"]:
     """ "auto" is bfloat16 where the hardware computes in it (AVX512-BF16, AMX, a GPU that has it), else float32."""
     if precision != "auto":
         return precision

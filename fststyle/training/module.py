@@ -8,6 +8,7 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
+from pytorch_lightning.utilities.types import OptimizerLRScheduler
 from torch import Tensor
 
 from fststyle.errors import TrainingError
@@ -21,7 +22,9 @@ BETAS = (0.9, 0.99)
 
 
 def schedule(recipe: Recipe) -> Callable[[int], float]:
-    """Factor of the learning rate by step: a linear rise, then half a cosine down to zero (Loshchilov and Hutter 2017)."""
+    """Factor of the learning rate by step: a linear rise, then half a cosine down to zero (Loshchilov and Hutter
+    2017).
+    """
     rise = max(1, round(recipe.warm_up * recipe.steps))
 
     def factor(step: int) -> float:
@@ -30,6 +33,15 @@ def schedule(recipe: Recipe) -> Callable[[int], float]:
         return 0.5 * (1 + math.cos(math.pi * (step - rise) / max(1, recipe.steps - rise)))
 
     return factor
+
+
+def style_share(recipe: Recipe, step: int) -> float:
+    """Factor of the style loss by step, a linear rise from 0 to 1 over ``recipe.style_rise`` of the steps.
+
+    A random network finds it easier to print the painting's texture over everything than to let the photo through,
+    and leaves that valley slowly. Asked for content first, it never enters it.
+    """
+    return min(1.0, (step + 1) / max(1, round(recipe.style_rise * recipe.steps)))
 
 
 class StyleModule(pl.LightningModule):
@@ -61,7 +73,7 @@ class StyleModule(pl.LightningModule):
             )
         self.photos_seen += len(photos)
         self.log_dict({f"loss/{name}": value.detach() for name, value in parts.named().items()})
-        return total
+        return parts.content + style_share(self.recipe, self.global_step) * parts.style + parts.total_variation
 
     def losses(self, photos: Tensor) -> LossParts:
         """Losses of the network's output for float photos [N, 3, H, W] in 0..1."""
@@ -69,7 +81,7 @@ class StyleModule(pl.LightningModule):
         parts: LossParts = self.loss(self.network(photos), content)
         return parts
 
-    def configure_optimizers(self) -> dict[str, Any]:
+    def configure_optimizers(self) -> OptimizerLRScheduler:
         optimizer = torch.optim.Adam(self.network.parameters(), lr=self.recipe.learning_rate, betas=BETAS)
         scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, schedule(self.recipe))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}

@@ -1,7 +1,7 @@
 """A folder of photos -> batches of random crops, the same for the same seed, wherever training starts or resumes.
 
-Batch ``i`` of a run depends on the seed and on ``i`` alone: not on the number of workers, on what was drawn before or on an
-interruption in between. That is what makes a resumed run equal to one that was never stopped.
+Batch ``i`` of a run depends on the seed and on ``i`` alone: not on the number of workers, on what was drawn before or
+on an interruption in between. That is what makes a resumed run equal to one that was never stopped.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ ATTEMPTS = 64
 class PhotoBatch:
     """``photos`` is uint8 [N, size, size, 3] RGB; ``skipped`` says which files were passed over, and why.
 
-    N is 0 when none of :data:`ATTEMPTS` photos in a row could be used: an error raised in a loader's worker would lose its shape
-    on the way, so the training step raises it.
+    N is 0 when none of :data:`ATTEMPTS` photos in a row could be used: an error raised in a loader's worker would
+    lose its shape on the way, so the training step raises it.
     """
 
     photos: Tensor
@@ -71,7 +71,8 @@ def random_crop(path: Path, size: int, random: np.random.Generator) -> NDArray[n
         smallest = max(SMALLEST_CROP, min(1.0, size / min(image.size)))
         share, x, y, mirror = random.uniform(smallest, 1.0), random.random(), random.random(), random.random() < 0.5
         # A JPEG decoder leaves out what a crop of this size will not show: several times faster on large photos.
-        image.draft("RGB", tuple(int(side * size / (share * min(image.size))) for side in image.size))
+        ratio = size / (share * min(image.size))
+        image.draft("RGB", (int(image.width * ratio), int(image.height * ratio)))
         picture = ImageOps.exif_transpose(image).convert("RGB")
     side = share * min(picture.size)
     left, top = x * (picture.width - side), y * (picture.height - side)
@@ -116,7 +117,7 @@ class PhotoBatches(IterableDataset[PhotoBatch]):
             path = self.photos[order[(place + attempt) % len(self.photos)]]
             try:
                 return random_crop(path, self.size, random)
-            except Exception as error:  # noqa: BLE001  # a decoder given a damaged file raises whatever it likes
+            except Exception as error:  # a decoder given a damaged file raises whatever it likes
                 skipped.append((str(path), str(error)))
         return None
 

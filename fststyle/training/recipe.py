@@ -1,8 +1,8 @@
 """A recipe: every number that makes a style, as a frozen dataclass and as YAML.
 
-Together with a folder of photos and the painting's file a recipe is all that training needs, and it travels with the weights: in
-the checkpoint and in the metadata of the exported file. The defaults below are the only place where a default lives; the command
-line reads them here.
+Together with a folder of photos and the painting's file a recipe is all that training needs, and it travels with the
+weights: in the checkpoint and in the metadata of the exported file. The defaults below are the only place where a
+default lives; the command line reads them here.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from typing import Any, Literal, get_args, get_type_hints
 
 import yaml
 
-from fststyle.errors import InputError, OutputError, RecipeError, did_you_mean
-from fststyle.images import atomic_write
+from fststyle.atomic import atomic_write
+from fststyle.errors import InputError, RecipeError, did_you_mean
 from fststyle.nn.losses import LossWeights
 from fststyle.nn.networks import MINIMUM_SIDE, preset
 from fststyle.nn.vgg import Pooling, check_layers
@@ -35,14 +35,15 @@ def _equal_shares(*layers: str) -> dict[str, float]:
 class Recipe:
     """Checked when made: :class:`~fststyle.errors.RecipeError` for a value out of range.
 
-    ``file`` is the painting's file, relative to the folder of paintings (or absolute). ``style_scale`` is the size of the brush: the
-    painting's short side is ``style_scale * size`` pixels when its Gram matrices are taken, so that 2 makes strokes twice as broad
-    in the photo. ``style_sizes`` are further factors of that scale whose Gram matrices are averaged, ``style_crops`` the number of
-    squares along the long side that are encoded one by one (0: the painting whole).
-    ``content_layers`` and ``style_layers`` map VGG layers to their shares.
-    ``size`` is the side of the training crops in pixels, ``batch`` the photos per step and device, ``warm_up`` the share of ``steps``
-    over which the learning rate rises before it falls along a cosine, ``start`` a checkpoint or an exported style of the same
-    preset whose weights training begins with (empty: a random network).
+    ``file`` is the painting's file, relative to the folder of paintings (or absolute). ``style_scale`` is the size of
+    the brush: the painting's short side is ``style_scale * size`` pixels when its Gram matrices are taken, so that 2
+    makes strokes twice as broad in the photo. ``style_sizes`` are further factors of that scale whose Gram matrices
+    are averaged, ``style_crops`` the number of squares along the long side that are encoded one by one (0: the
+    painting whole). ``content_layers`` and ``style_layers`` map VGG layers to their shares. ``size`` is the side of
+    the training crops in pixels, ``batch`` the photos per step and device, ``warm_up`` the share of ``steps`` over
+    which the learning rate rises before it falls along a cosine, ``style_rise`` the share over which the style loss
+    rises to its weight, ``start`` a checkpoint or an exported style of the same preset whose weights training begins
+    with (empty: a random network).
     """
 
     name: str
@@ -67,6 +68,7 @@ class Recipe:
     steps: int = 2000
     learning_rate: float = 1e-3
     warm_up: float = 0.05
+    style_rise: float = 0.25
     gradient_clip: float = 1.0
     precision: Precision = "auto"
     seed: int = 0
@@ -88,7 +90,8 @@ class Recipe:
             _check_range(key, getattr(self, key), at_least=1)
         for key in ("style_crops", "seed"):
             _check_range(key, getattr(self, key), at_least=0)
-        _check_range("warm_up", self.warm_up, at_least=0, at_most=1)
+        for key in ("warm_up", "style_rise"):
+            _check_range(key, getattr(self, key), at_least=0, at_most=1)
         if not self.style_sizes:
             raise RecipeError("style_sizes needs at least one factor")
         for factor in self.style_sizes:
@@ -131,20 +134,28 @@ def _check_range(
         raise RecipeError(f"{key} must be {' and '.join(filter(None, limits))}, got {value:g}")
 
 
+def style_name(text: str) -> str:
+    """A valid name from any text: "The Scream (1893)" -> "the_scream_1893"."""
+    kept = "".join(letter if letter in NAME_CHARACTERS else " " for letter in text.lower())
+    return "_".join(kept.split()) or "style"
+
+
 def recipe_from_dict(values: Mapping[str, Any]) -> Recipe:
     """The inverse of :meth:`Recipe.to_dict`.
 
-    :raises RecipeError: an unknown key, a value of the wrong type or out of range, or a key missing that has no default.
+    :raises RecipeError: an unknown key, a value of the wrong type or out of range, or a key missing that has no
+        default.
     """
     _checked_keys(values, Recipe, "recipe")
     for required in ("name", "file"):
         if required not in values:
             raise RecipeError(f"a recipe needs the key {required!r}")
     hints = get_type_hints(Recipe)
-    return Recipe(**{key: _converted(key, value, hints[key]) for key, value in values.items()})
+    converted: dict[str, Any] = {key: _converted(key, value, hints[key]) for key, value in values.items()}
+    return Recipe(**converted)
 
 
-def _checked_keys(values: object, kind: type[Recipe] | type[Painting], what: str) -> Mapping[str, Any]:
+def _checked_keys(values: object, kind: type[Recipe | Painting], what: str) -> Mapping[str, Any]:
     if not isinstance(values, Mapping):
         raise RecipeError(f"a {what} is a mapping of keys to values, got {values!r}")
     known = [entry.name for entry in dataclasses.fields(kind)]
@@ -195,8 +206,4 @@ def read_recipe(path: Path) -> Recipe:
 def write_recipe(recipe: Recipe, path: Path) -> None:
     """:raises OutputError: the file cannot be written."""
     text = yaml.safe_dump(recipe.to_dict(), sort_keys=False, allow_unicode=True, width=100)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"cannot make the folder {path.parent}: {error.strerror}") from error
     atomic_write(path, text.encode())

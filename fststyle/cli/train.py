@@ -1,0 +1,157 @@
+"""``fststyle train``: a painting and a folder of photos go in, an ONNX file comes out."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from fststyle.errors import OptionError
+from fststyle.nn.compatibility import check_torch_pair
+from fststyle.training.recipe import Recipe, read_recipe, recipe_from_dict, style_name
+
+PAINTING_KEYS = ("title", "artist", "year", "licence", "source")
+SIGNAL_EXIT = 128
+DEFAULTS = {entry.name: entry.default for entry in dataclasses.fields(Recipe)}
+
+Command = Callable[..., Any]
+
+
+def recipe_option(flag: str, key: str, text: str) -> Callable[[Command], Command]:
+    """An option that overrides one key of the recipe; its default is read from :class:`Recipe`, never repeated."""
+    default = DEFAULTS[key]
+    return click.option(
+        flag, key, type=type(default), default=None, help=f"{text}  [default: {default}]", metavar=key.upper()
+    )
+
+
+@click.command()
+@click.argument("painting", required=False, type=click.Path(path_type=Path))
+@click.option(
+    "--photos", required=True, type=click.Path(path_type=Path), help="Folder of photos to learn from, of any depth."
+)
+@click.option("--name", help="The style's name.  [default: from the painting's file]")
+@click.option("--config", type=click.Path(path_type=Path), help="A recipe in YAML; other options override it.")
+@click.option(
+    "--out", type=click.Path(path_type=Path), help="Folder for the ONNX file and the checkpoint.  [default: runs/NAME]"
+)
+@recipe_option("--preset", "preset", "Size of the network: quality or balanced.")
+@recipe_option("--steps", "steps", "How long to train.")
+@recipe_option("--size", "size", "Side of the training crops in pixels.")
+@recipe_option("--batch", "batch", "Photos per step.")
+@recipe_option("--content-weight", "content_weight", "How much the photo counts.")
+@recipe_option("--style-weight", "style_weight", "How much the painting counts.")
+@recipe_option("--tv-weight", "tv_weight", "How much smoothness counts.")
+@recipe_option("--style-scale", "style_scale", "Brush size: the painting's short side over SIZE.")
+@recipe_option("--learning-rate", "learning_rate", "Highest learning rate of Adam.")
+@recipe_option("--start", "start", "Checkpoint of the same preset to start from.")
+@recipe_option("--vgg", "vgg", "Loss network: vgg16 or vgg19.")
+@recipe_option("--precision", "precision", "auto, 32-true, bf16-mixed or 16-mixed.")
+@recipe_option("--seed", "seed", "Seed of everything random.")
+@click.option("--title", help="The painting's title, kept in the ONNX file.")
+@click.option("--artist", help="The painting's artist.")
+@click.option("--year", help="The painting's year.")
+@click.option("--licence", help="The painting's licence.")
+@click.option("--source", help="Where the painting was found.")
+@click.option("--device", type=click.Choice(["auto", "cpu", "gpu"]), default="auto", show_default=True)
+@click.option("--devices", default="auto", show_default=True, help="Number of GPUs, as Lightning's Trainer takes it.")
+@click.option(
+    "--vgg-weights",
+    envvar="FSTSTYLE_VGG_WEIGHTS",
+    type=click.Path(path_type=Path),
+    help="File with the loss network's weights.",
+)
+@click.option("--resume", is_flag=True, help="Go on from the checkpoint in the --out folder.")
+@click.option("--force", is_flag=True, help="Replace a run that is already in the --out folder.")
+@click.pass_context
+def train(
+    context: click.Context,
+    /,
+    painting: Path | None,
+    photos: Path,
+    name: str | None,
+    config: Path | None,
+    out: Path | None,
+    device: str,
+    devices: str,
+    vgg_weights: Path | None,
+    resume: bool,
+    force: bool,
+    **overrides: Any,  # one per recipe_option and painting key: click passes options by name
+) -> None:
+    """Train a style on PAINTING and export it to ONNX.
+
+    SIGINT (Ctrl-C) and SIGTERM save a checkpoint before they stop; --resume goes on from it as if nothing had happened.
+    """
+    check_torch_pair()
+    recipe, painting = make_recipe(painting, config, name, overrides)
+    folder = out or Path("runs") / recipe.name
+    output = folder / f"{recipe.name}.onnx"
+    if not (resume or force) and (output.exists() or (folder / "last.ckpt").exists()):
+        raise OptionError(
+            f"{folder} holds a run already; go on with --resume, replace it with --force, or choose --out"
+        )
+    _train(context, recipe, painting, photos, folder, device=device, devices=devices, vgg=vgg_weights, resume=resume)
+
+
+def make_recipe(
+    painting: Path | None, config: Path | None, name: str | None, overrides: dict[str, Any]
+) -> tuple[Recipe, Path]:
+    """The recipe of the options, over the one of ``config`` if there is one, and the painting's file.
+
+    :raises OptionError: neither names a painting, or a value is out of range.
+    """
+    base = read_recipe(config).to_dict() if config else {}
+    if painting is None:
+        if config is None:
+            raise OptionError("which painting? give its file, or a recipe with --config that names one")
+        painting = config.parent / base["file"]
+    given = {key: value for key, value in overrides.items() if value is not None}
+    about = {key: given.pop(key) for key in PAINTING_KEYS if key in given}
+    values = {
+        **base,
+        "file": painting.name,
+        "name": name or base.get("name") or style_name(painting.stem),
+        "painting": {**base.get("painting", {}), **about},
+        **given,
+    }
+    return recipe_from_dict(values), painting
+
+
+def _train(
+    context: click.Context,
+    recipe: Recipe,
+    painting: Path,
+    photos: Path,
+    out: Path,
+    *,
+    device: str,
+    devices: str,
+    vgg: Path | None,
+    resume: bool,
+) -> None:
+    from fststyle.training.export import export  # Lightning and ONNX take seconds to import: only when all is checked
+    from fststyle.training.fit import Run, fit
+
+    run = Run(
+        painting=painting,
+        photos=photos,
+        out=out,
+        accelerator=device,
+        devices=int(devices) if devices.isdecimal() else devices,
+        vgg_weights=vgg,
+        resume=resume,
+    )
+    fitted = fit(recipe, run)
+    if fitted.skipped:
+        click.echo(f"{len(fitted.skipped)} photos could not be used; they are listed in {run.skipped_list}", err=True)
+    if fitted.stopped_by is not None:
+        click.echo(
+            f"stopped at step {fitted.step} of {recipe.steps}; --resume goes on from {fitted.checkpoint}", err=True
+        )
+        context.exit(SIGNAL_EXIT + fitted.stopped_by)
+    output = export(fitted.checkpoint, out / f"{recipe.name}.onnx", force=True)
+    click.echo(f"{output}\nTry it: fststyle stylize PHOTO --style {output}")
