@@ -84,9 +84,9 @@ def export_network(
     """Write an ONNX file with one input, ``image``, and one output, ``stylized``: uint8 [batch, height, width, 3] RGB.
 
     Every dimension is free, height and width from 16 pixels. Beside the network the file carries what :func:`describe`
-    returns, as JSON under ``fststyle``, and a small JPEG in base64 under ``fststyle.preview``: what the network makes of
-    ``preview_photo`` or, without one, of a scene drawn by this package. ``figures`` are measurements of the style, of
-    JSON's types.
+    returns, as JSON under ``fststyle``, and a small JPEG in base64 under ``fststyle.preview``: what the network makes
+    of ``preview_photo`` or, without one, of a scene drawn by this package. ``figures`` are measurements of the style,
+    of JSON's types.
 
     The file's bytes are run against ``network`` before they are written, atomically; nothing is written if that fails.
 
@@ -151,7 +151,7 @@ def describe(network: TransformerNet, recipe: Recipe, *, figures: Mapping[str, A
 
 
 def weights_digest(network: TransformerNet) -> str:
-    """SHA-256 of the network's tensors, whatever file holds them; the exported file's initialisers of their names have it.
+    """SHA-256 of the network's tensors, which an exported file's initialisers of the same names have too.
 
     For each tensor, sorted by name: the line ``name shape`` (``head.1.weight 3x32x9x9``) and then the values as
     little-endian float32 in C order.
@@ -185,7 +185,8 @@ def check_parity(content: bytes, pictures: PictureNet) -> Parity:
     if parity.largest > LARGEST_DIFFERENCE or parity.within_one < WITHIN_ONE:
         raise ParityError(
             f"the exported network differs from the trained one by up to {parity.largest}/255, and "
-            f"{parity.within_one:.2%} of values are within 1/255; accepted: {LARGEST_DIFFERENCE}/255 and {WITHIN_ONE:.1%}"
+            f"{parity.within_one:.2%} of values are within 1/255; "
+            f"accepted: {LARGEST_DIFFERENCE}/255 and {WITHIN_ONE:.1%}"
         )
     return parity
 
