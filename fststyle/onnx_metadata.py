@@ -1,0 +1,76 @@
+"""The notes inside an ONNX file, read without loading the network: listing styles needs no session and no onnx package.
+
+An ONNX file is a protobuf ``ModelProto``: fields one after another, each a key (number and kind) and a value. Field 7
+is the graph, nearly all of the file, and is skipped by its length; field 14, repeated, is an entry of
+``metadata_props`` with the key in field 1 and the value in field 2 (https://protobuf.dev/programming-guides/encoding,
+onnx/onnx.proto).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from io import BytesIO
+from pathlib import Path
+from typing import IO
+
+from fststyle.errors import ModelError
+
+_METADATA_PROPS = 14
+_ENTRY_LIMIT = 16 * 2**20
+"""Bytes; an entry that claims more is damage."""
+_VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
+
+
+def read_onnx_metadata(path: Path) -> dict[str, str]:
+    """The ``metadata_props`` of the ONNX file at ``path``.
+
+    :raises ModelError: it cannot be read, is cut short, or is no protobuf at all.
+    """
+    try:
+        size = path.stat().st_size
+        with path.open("rb") as file:
+            entries = [value for number, value in _fields(file, size, {_METADATA_PROPS}) if number == _METADATA_PROPS]
+        pairs = [dict(_fields(BytesIO(entry), len(entry), {1, 2})) for entry in entries]
+        return {pair.get(1, b"").decode(): pair.get(2, b"").decode() for pair in pairs}
+    except OSError as error:
+        raise ModelError(f"cannot read {path}: {error.strerror or error}") from error
+    except ValueError as error:
+        raise ModelError(f"{path} is damaged or not an ONNX file") from error
+
+
+def _fields(file: IO[bytes], size: int, wanted: set[int]) -> Iterator[tuple[int, bytes]]:
+    """Number and bytes of each wanted field of the message of ``size`` bytes; ValueError where it is not well
+    formed.
+    """
+    if size == 0:
+        raise ValueError("empty")
+    while file.tell() < size:
+        key = _varint(file)
+        number, kind = key >> 3, key & 7
+        if number == 0 or kind not in (_VARINT, _FIXED64, _BYTES, _FIXED32):
+            raise ValueError("not a field")
+        if kind == _VARINT:
+            _varint(file)
+            continue
+        length = _varint(file) if kind == _BYTES else {_FIXED64: 8, _FIXED32: 4}[kind]
+        if file.tell() + length > size:
+            raise ValueError("cut short")
+        if kind == _BYTES and number in wanted:
+            if length > _ENTRY_LIMIT:
+                raise ValueError("too long")
+            yield number, file.read(length)
+        else:
+            file.seek(length, 1)
+
+
+def _varint(file: IO[bytes]) -> int:
+    """Seven bits in each byte, the lowest first; the eighth says that there is more."""
+    value = 0
+    for shift in range(0, 70, 7):
+        byte = file.read(1)
+        if not byte:
+            raise ValueError("cut short")
+        value |= (byte[0] & 0x7F) << shift
+        if byte[0] < 0x80:
+            return value
+    raise ValueError("not a varint")

@@ -1,0 +1,213 @@
+"""Which styles there are: those that ship with fststyle, those in the user's folder, and any ONNX file named by its
+path.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+from fststyle.errors import ModelError, StyleNotFoundError, did_you_mean
+from fststyle.onnx_metadata import read_onnx_metadata
+
+DEFAULT_STYLE = "starry_night"
+FOLDER_VARIABLE = "FSTSTYLE_STYLES"
+METADATA_KEY, PREVIEW_KEY = "fststyle", "fststyle.preview"
+METADATA_FORMAT = 1
+"""The layout of the metadata that this version reads; a file that says more needs a newer fststyle."""
+
+Origin = Literal["shipped", "user", "file"]
+
+
+@dataclass(frozen=True)
+class Painting:
+    """What a style was made from. Any of it may be empty."""
+
+    title: str = ""
+    artist: str = ""
+    year: str = ""
+    licence: str = ""
+    source: str = ""
+
+    def __str__(self) -> str:
+        return ", ".join(part for part in (self.artist, self.title, self.year) if part)
+
+
+@dataclass(frozen=True, eq=False)
+class StyleInfo:
+    """One style's ONNX file, as its metadata describes it.
+
+    ``name`` is what the style is asked for by: the file's stem. ``bytes`` is the file's size. ``metadata`` is the whole
+    JSON object that was stored at export. ``expected_sha256`` is the digest that ``SHA256SUMS`` beside a shipped file
+    lists.
+    """
+
+    name: str
+    path: Path
+    preset: str
+    painting: Painting
+    bytes: int
+    metadata: Mapping[str, Any]
+    preview: bytes
+    origin: Origin = "file"
+    expected_sha256: str | None = None
+
+    @cached_property
+    def sha256(self) -> str:
+        """Hexadecimal digest of the file, computed when first asked for."""
+        try:
+            with self.path.open("rb") as file:
+                return hashlib.file_digest(file, "sha256").hexdigest()
+        except OSError as error:
+            raise ModelError(f"cannot read {self.path}: {error.strerror or error}") from error
+
+    def verify(self) -> None:
+        """:class:`~fststyle.errors.ModelError` if a shipped file is not the one that was shipped."""
+        if self.expected_sha256 is not None and self.sha256 != self.expected_sha256:
+            raise ModelError(f"{self.path} is damaged: SHA256SUMS lists another digest; install fststyle again")
+
+    def to_dict(self) -> dict[str, Any]:
+        """What ``fststyle styles --json`` prints: JSON types only, without the preview's bytes."""
+        return {
+            "name": self.name,
+            "preset": self.preset,
+            "path": str(self.path),
+            "origin": self.origin,
+            "bytes": self.bytes,
+            "sha256": self.sha256,
+            "painting": {entry.name: getattr(self.painting, entry.name) for entry in fields(Painting)},
+            "metadata": dict(self.metadata),
+        }
+
+
+def user_folder() -> Path:
+    """Where a user's own styles lie: ``$FSTSTYLE_STYLES``, else the platform's data folder. It need not exist."""
+    if named := os.environ.get(FOLDER_VARIABLE):
+        return Path(named)
+    import platformdirs
+
+    return Path(platformdirs.user_data_dir("fststyle", appauthor=False)) / "styles"
+
+
+def shipped_folder() -> Path:
+    """``fststyle/checkpoints`` in an installed package, ``checkpoints`` at the top of a checkout."""
+    package = Path(__file__).parent
+    installed = package / "checkpoints"
+    return installed if installed.is_dir() else package.parent / "checkpoints"
+
+
+def available_styles() -> list[StyleInfo]:
+    """Every readable style, sorted by name; one of the user's hides a shipped one of the same name."""
+    return scan_styles()[0]
+
+
+def scan_styles() -> tuple[list[StyleInfo], list[ModelError]]:
+    """The styles as :func:`available_styles` lists them, and an error for each file that is not a style."""
+    styles, errors = [], []
+    for path, origin in sorted(_named_files().values()):
+        try:
+            styles.append(read_style(path, origin=origin))
+        except ModelError as error:
+            errors.append(error)
+    return styles, errors
+
+
+def find_style(name_or_path: str | Path) -> StyleInfo:
+    """The style of that name, or the ONNX file at that path: what ends in ``.onnx`` or has a folder in it is a path.
+
+    :raises StyleNotFoundError: there is none; the nearest name is offered.
+    :raises ModelError: the file is damaged or not one of ours.
+    """
+    text = os.fspath(name_or_path)
+    if isinstance(name_or_path, Path) or text.endswith(".onnx") or os.sep in text or (os.altsep or os.sep) in text:
+        path = Path(name_or_path)
+        if not path.is_file():
+            raise StyleNotFoundError(f"no style file {path}{did_you_mean(path.stem, _named_files())}")
+        return read_style(path)
+    return named_style(text)
+
+
+def named_style(name: str) -> StyleInfo:
+    """The shipped or the user's style of that name, never a path: for names that come from others, as over HTTP.
+
+    :raises StyleNotFoundError: there is none; the nearest name is offered.
+    :raises ModelError: the file is damaged or not one of ours.
+    """
+    files = _named_files()
+    if name not in files:
+        listed = f"styles: {', '.join(sorted(files))}" if files else f"there are none in {user_folder()} or shipped"
+        raise StyleNotFoundError(f"no style named {name!r}; {listed}{did_you_mean(name, files)}")
+    path, origin = files[name]
+    return read_style(path, origin=origin)
+
+
+def read_style(path: Path, *, origin: Origin = "file") -> StyleInfo:
+    """What the file's metadata says; :class:`~fststyle.errors.ModelError` if it is damaged or not one of ours."""
+    stored = read_onnx_metadata(path)
+    metadata = parse_metadata(stored, path)
+    try:
+        preview = base64.b64decode(stored.get(PREVIEW_KEY, ""), validate=True)
+    except ValueError as error:
+        raise ModelError(f"{path} has a damaged preview") from error
+    return StyleInfo(
+        name=path.stem,
+        path=path,
+        preset=str(metadata.get("preset", "")),
+        painting=_painting(metadata),
+        bytes=path.stat().st_size,
+        metadata=metadata,
+        preview=preview,
+        origin=origin,
+        expected_sha256=_shipped_digests().get(path.name) if origin == "shipped" else None,
+    )
+
+
+def parse_metadata(stored: Mapping[str, str], path: Path) -> dict[str, Any]:
+    """The JSON object under ``fststyle`` in an ONNX file's metadata.
+
+    :raises ModelError: there is none, it is not JSON, or a newer fststyle wrote it.
+    """
+    if METADATA_KEY not in stored:
+        raise ModelError(f"{path} is an ONNX file, but not one of a style: it has no {METADATA_KEY!r} metadata")
+    try:
+        metadata = json.loads(stored[METADATA_KEY])
+    except ValueError as error:
+        raise ModelError(f"{path} has damaged metadata: {error}") from error
+    if not isinstance(metadata, dict):
+        raise ModelError(f"{path} has damaged metadata: expected a JSON object")
+    if metadata.get("format") != METADATA_FORMAT:
+        found = metadata.get("format")
+        raise ModelError(f"{path} has metadata of format {found!r}; this fststyle reads {METADATA_FORMAT}: update it")
+    return metadata
+
+
+def _painting(metadata: Mapping[str, Any]) -> Painting:
+    stored = metadata.get("painting")
+    if not isinstance(stored, dict):
+        return Painting()
+    return Painting(**{entry.name: str(stored.get(entry.name, "")) for entry in fields(Painting)})
+
+
+def _named_files() -> dict[str, tuple[Path, Origin]]:
+    files: dict[str, tuple[Path, Origin]] = {}
+    folders: list[tuple[Path, Origin]] = [(shipped_folder(), "shipped"), (user_folder(), "user")]
+    for folder, origin in folders:
+        for path in folder.glob("*.onnx"):
+            files[path.stem] = (path, origin)
+    return files
+
+
+def _shipped_digests() -> dict[str, str]:
+    try:
+        lines = (shipped_folder() / "SHA256SUMS").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return {}  # a checkout in which nothing has been trained yet
+    pairs = (line.split(maxsplit=1) for line in lines if line.strip())
+    return {name.lstrip("*"): digest for digest, name in pairs}
