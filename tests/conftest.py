@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Iterator
 from email.message import Message
@@ -53,7 +54,8 @@ class FileHandler(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(content) - start))
         self.end_headers()
         end = start + self.server.drops.pop(0) if self.server.drops else len(content)
-        self.wfile.write(content[start:end])
+        with contextlib.suppress(ConnectionError):  # a client that has seen enough hangs up
+            self.wfile.write(content[start:end])
 
     def _start(self) -> int:
         asked = self.headers.get("Range")

@@ -35,8 +35,9 @@ def fetch(architecture: str) -> None:
     vgg = find_architecture(architecture)
     with transfer_progress() as track:
         loaded = load_vgg_weights(vgg, progress=track(f"Downloading {vgg.name}"))
-    click.echo(f"{vgg.name}: {named_file() or cache_path(vgg.name)}")
-    click.echo(_description(loaded))
+    if (file := named_file()) is None:
+        loaded = read_cache(vgg)  # a cache that could not be written stops no training, but it is no success here
+    click.echo(f"{vgg.name}: {file or cache_path(vgg.name)}: {_description(loaded)}")
 
 
 @weights.command()

@@ -19,7 +19,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from fststyle.errors import OptionError, WeightsError, did_you_mean
+from fststyle.errors import OptionError, OutputError, WeightsError, did_you_mean
 
 METADATA_KEY = "fststyle"
 
@@ -139,7 +139,10 @@ def checked(tensors: Mapping[str, Tensor], architecture: VGGArchitecture, origin
 
 
 def write_safetensors(weights: VGGWeights, path: Path) -> None:
-    """Write a file that :func:`read_safetensors` reads; it states its own normalization, source, licence and digest."""
+    """Write a file that :func:`read_safetensors` reads; it states its own normalisation, source, licence and digest.
+
+    Raises :class:`~fststyle.errors.OutputError` if it cannot be written.
+    """
     about = {
         "architecture": weights.architecture,
         "mean": weights.normalization.mean,
@@ -150,7 +153,10 @@ def write_safetensors(weights: VGGWeights, path: Path) -> None:
     }
     # Views (a channel flip, a slice of a larger file) have to own their memory to be written.
     tensors = {name: tensor.contiguous() for name, tensor in weights.tensors.items()}
-    save_file(tensors, path, metadata={METADATA_KEY: json.dumps(about)})
+    try:
+        save_file(tensors, path, metadata={METADATA_KEY: json.dumps(about)})
+    except (SafetensorError, OSError) as error:
+        raise OutputError(f"cannot write {path}: {_reason(error)}") from error
 
 
 def read_safetensors(path: Path, architecture: VGGArchitecture) -> VGGWeights:

