@@ -5,6 +5,7 @@ path.
 from __future__ import annotations
 
 import base64
+import builtins
 import hashlib
 import json
 import os
@@ -55,7 +56,7 @@ class StyleInfo:
     painting: Painting
     bytes: int
     metadata: Mapping[str, Any]
-    preview: bytes
+    preview: builtins.bytes
     origin: Origin = "file"
     expected_sha256: str | None = None
 
