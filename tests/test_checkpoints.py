@@ -1,0 +1,89 @@
+"""The shipped styles, their digests, their table and their recipes agree."""
+
+import hashlib
+import importlib.util
+import shutil
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from fststyle.errors import InputError, OptionError
+from fststyle.styles import find_style
+from fststyle.training.recipe import read_recipe, recipe_from_dict
+
+ROOT = Path(__file__).parent.parent
+CHECKPOINTS = ROOT / "checkpoints"
+RECIPES = ROOT / "train" / "recipes"
+SHIPPED = sorted(CHECKPOINTS.glob("*.onnx"))
+
+
+@pytest.fixture(scope="module")
+def make_styles() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("make_styles", ROOT / "train" / "make_styles.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_every_file_has_its_digest_and_every_digest_its_file() -> None:
+    lines = (CHECKPOINTS / "SHA256SUMS").read_text(encoding="utf-8").splitlines()
+    assert lines == [f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.name}" for path in SHIPPED]
+
+
+def test_the_table_says_what_the_files_say(make_styles: ModuleType) -> None:
+    _, _, below = (CHECKPOINTS / "README.md").read_text(encoding="utf-8").partition(make_styles.TABLE_MARK)
+    assert below.strip() == make_styles.table(make_styles.checkpoints()).strip()
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
+def test_every_style_was_made_by_its_recipe(path: Path) -> None:
+    style = find_style(path)
+    assert style.metadata["name"] == path.stem
+    assert recipe_from_dict(style.metadata["recipe"]) == read_recipe(RECIPES / f"{path.stem}.yaml")
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
+def test_every_style_names_its_painting_and_shows_a_preview(path: Path) -> None:
+    style = find_style(path)
+    assert all((style.painting.title, style.painting.artist, style.painting.year, style.painting.licence))
+    assert style.preview.startswith(b"\xff\xd8\xff")
+
+
+def test_every_recipe_was_made() -> None:
+    assert {path.stem for path in RECIPES.glob("*.yaml")} == {path.stem for path in SHIPPED}
+
+
+def test_the_index_is_renewed_and_the_text_above_it_stays(make_styles: ModuleType, tmp_path: Path) -> None:
+    folder = tmp_path / "checkpoints"
+    shutil.copytree(CHECKPOINTS, folder)
+    text = (folder / "README.md").read_text(encoding="utf-8")
+    removed = sorted(folder.glob("*.onnx"))[0]
+    removed.unlink()
+    make_styles.write_index(folder)
+    assert removed.name not in (folder / "SHA256SUMS").read_text(encoding="utf-8")
+    renewed = (folder / "README.md").read_text(encoding="utf-8")
+    assert f"`{removed.stem}`" not in renewed
+    assert renewed.partition(make_styles.TABLE_MARK)[0] == text.partition(make_styles.TABLE_MARK)[0]
+
+
+def test_a_readme_without_the_mark_is_left_alone(make_styles: ModuleType, tmp_path: Path) -> None:
+    (tmp_path / "README.md").write_text("mine\n", encoding="utf-8")
+    with pytest.raises(InputError, match="has lost the line"):
+        make_styles.write_index(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["README.md"]
+
+
+def test_an_unknown_style_is_answered_with_the_nearest(make_styles: ModuleType) -> None:
+    known = sorted(path.stem for path in RECIPES.glob("*.yaml"))[0]
+    with pytest.raises(OptionError, match=f"did you mean '{known}'"):
+        make_styles.recipe_files([f"{known}x"])
+
+
+def test_a_missing_painting_is_named(make_styles: ModuleType, tmp_path: Path) -> None:
+    recipe = sorted(RECIPES.glob("*.yaml"))[0]
+    arguments = make_styles.parser().parse_args(["--paintings", str(tmp_path), "--photos", str(tmp_path)])
+    with pytest.raises(InputError, match="the painting of"):
+        make_styles.make(recipe, arguments)
