@@ -23,13 +23,12 @@ import fststyle
 from fststyle.atomic import atomic_write, check_output, make_folder
 from fststyle.errors import ModelError, OptionError, OutputError, ParityError
 from fststyle.nn.networks import MINIMUM_SIDE, TransformerNet, parameter_count
+from fststyle.styles import METADATA_FORMAT, METADATA_KEY, PREVIEW_KEY
 from fststyle.training.fit import load_network
 from fststyle.training.onnx_graph import INPUT, OUTPUT, PictureNet, on_cpu, to_onnx
 from fststyle.training.preview import preview_jpeg
 from fststyle.training.recipe import Recipe
 
-FORMAT = 1
-METADATA_KEY, PREVIEW_KEY = "fststyle", "fststyle.preview"
 PARITY_SHAPES = ((1, 16, 16), (2, 17, 33), (1, 31, 301), (3, 250, 131))
 """Batch, height and width of the pictures that both networks are given."""
 LARGEST_DIFFERENCE, WITHIN_ONE = 3, 0.999
@@ -135,7 +134,7 @@ def describe(network: TransformerNet, recipe: Recipe, *, figures: Mapping[str, A
         if PurePath(values[key]).is_absolute():
             values[key] = PurePath(values[key]).name
     return {
-        "format": FORMAT,
+        "format": METADATA_FORMAT,
         "name": recipe.name,
         "preset": recipe.preset,
         "painting": dataclasses.asdict(recipe.painting),
