@@ -1,0 +1,96 @@
+"""One style's network in ONNX Runtime: arrays of pictures in, arrays of pictures out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fststyle.errors import DeviceError, InputError, ModelError, OptionError
+from fststyle.onnx_metadata import read_onnx_metadata
+from fststyle.serving.providers import INPUT, OUTPUT, Device, default_threads, first_line, open_session
+from fststyle.styles import parse_metadata
+
+MINIMUM_SIDE = 16
+"""Pixels. Smaller pictures are padded up to it, and the result is cropped."""
+
+
+class Engine:
+    """A loaded network; calling it is safe from several threads at once.
+
+    ``provider`` is the execution provider that ONNX Runtime really uses, ``note`` one line for the user on where that
+    is and why, ``metadata`` the JSON object in the file, ``threads`` the number of threads for one picture.
+    """
+
+    def __init__(self, model: Path, *, device: Device = "auto", threads: int | None = None) -> None:
+        """Load ``model``; ``threads`` None means as many as the process may use.
+
+        :raises ModelError: the file is damaged, or not a style of fststyle.
+        :raises DeviceError: ``device="cuda"`` and the GPU cannot be used; the message says why.
+        :raises OptionError: an unknown device, or fewer than one thread.
+        """
+        if threads is not None and threads < 1:
+            raise OptionError(f"threads must be at least 1, got {threads}")
+        self.threads = threads or default_threads()
+        self.metadata: dict[str, Any] = parse_metadata(read_onnx_metadata(model), model)
+        self._session, self.note = open_session(model, device=device, threads=self.threads)
+        _check_signature(self._session, model)
+        self.provider: str = self._session.get_providers()[0]
+        self._last_shape: Sequence[int] = ()
+
+    def __call__(self, images: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """uint8 [N, H, W, 3] RGB in, the same shape out, for any H and W from 1.
+
+        Below 16 pixels a side is continued by its mirror image, edge included, and the result is cropped back.
+
+        :raises InputError: another shape or type.
+        :raises DeviceError: there is not enough memory for pictures of that size.
+        """
+        if images.ndim != 4 or images.shape[3] != 3 or images.dtype != np.uint8 or 0 in images.shape:
+            raise InputError(f"expected uint8 [N, H, W, 3], got {images.dtype} {list(images.shape)}")
+        height, width = images.shape[1:3]
+        down, right = max(0, MINIMUM_SIDE - height), max(0, MINIMUM_SIDE - width)
+        if down or right:
+            images = np.pad(images, ((0, 0), (0, down), (0, right), (0, 0)), mode="symmetric")
+        return self._run(np.ascontiguousarray(images))[:, :height, :width]
+
+    def _run(self, images: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        try:
+            stylized: NDArray[np.uint8] = self._session.run([OUTPUT], {INPUT: images}, self._run_options(images.shape))[
+                0
+            ]
+        except Exception as error:  # ONNX Runtime's errors have no common base
+            reason = first_line(error)
+            if isinstance(error, MemoryError) or "alloc" in reason.lower() or "out of memory" in reason.lower():
+                count, height, width, _ = images.shape
+                pictures = f"{count} pictures" if count > 1 else "a picture"
+                raise DeviceError(f"not enough memory for {pictures} of {width} x {height}; set --max-size") from error
+            raise ModelError(f"the network failed: {reason}") from error
+        return stylized
+
+    def _run_options(self, shape: Sequence[int]) -> Any:
+        """Memory stays with the session while pictures keep their size, as in a video, and goes back when it changes.
+
+        Always keeping it is how a server's memory grows to that of its largest picture and beyond; always giving it
+        back costs a fifth of the speed on small networks. Two threads that race here only give back once too often or
+        too seldom.
+        """
+        import onnxruntime
+
+        options = onnxruntime.RunOptions()
+        if tuple(shape) != self._last_shape:
+            device = "cpu:0" if self.provider.startswith("CPU") else "cpu:0;gpu:0"
+            options.add_run_config_entry("memory.enable_memory_arena_shrinkage", device)
+        self._last_shape = tuple(shape)
+        return options
+
+
+def _check_signature(session: Any, model: Path) -> None:
+    values = [*session.get_inputs(), *session.get_outputs()]
+    found = [f"{value.name} {value.type} of rank {len(value.shape)}" for value in values]
+    expected = [f"{name} tensor(uint8) of rank 4" for name in (INPUT, OUTPUT)]
+    if found != expected:
+        raise ModelError(f"{model} is not a style's network: expected {', '.join(expected)}; got {', '.join(found)}")

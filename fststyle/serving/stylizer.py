@@ -1,0 +1,230 @@
+"""The whole road of one picture: decode, network, colour, strength, encode."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import overload
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from fststyle.atomic import atomic_write, check_output, make_folder
+from fststyle.colour import blend, keep_chroma
+from fststyle.errors import DeviceError, InputError, OptionError
+from fststyle.formats import FORMATS, format_for
+from fststyle.images import MAX_PIXELS, Picture, decode, encode, from_pillow, read_picture, to_pillow
+from fststyle.serving.engine import Engine
+from fststyle.serving.providers import Device
+from fststyle.styles import DEFAULT_STYLE, find_style
+
+
+@dataclass(frozen=True)
+class Look:
+    """How a style is applied.
+
+    ``strength``: 0 leaves the photo, 1 is the network's result, linear in pixel values between. ``keep_color``:
+    lightness from the result, colour from the photo (:func:`~fststyle.colour.keep_chroma`). ``max_size``: limit of the
+    longer side in pixels; a larger photo is scaled down first, a smaller one is left as it is.
+    """
+
+    strength: float = 1.0
+    keep_color: bool = False
+    max_size: int | None = None
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.strength <= 1:
+            raise OptionError(f"strength must be 0 to 1, got {self.strength}")
+        if self.max_size is not None and self.max_size < 1:
+            raise OptionError(f"max_size must be at least 1 pixel, got {self.max_size}")
+
+
+@dataclass
+class Stages:
+    """How long each part of the road took, in milliseconds, in the order in which they came."""
+
+    milliseconds: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def measure(self, stage: str) -> Iterator[None]:
+        started = time.perf_counter()
+        yield
+        self.milliseconds[stage] = self.milliseconds.get(stage, 0.0) + (time.perf_counter() - started) * 1000
+
+
+class Stylizer:
+    """One style, loaded once, for any number of pictures; calling it is safe from several threads at once.
+
+    >>> stylizer = Stylizer("starry_night")
+    >>> stylizer("photo.jpg", output="stylised.jpg", strength=0.8)
+    """
+
+    def __init__(
+        self,
+        style: str | Path = DEFAULT_STYLE,
+        *,
+        device: Device = "auto",
+        threads: int | None = None,
+        max_pixels: int = MAX_PIXELS,
+    ) -> None:
+        """``style`` is a name or the path of an ONNX file; ``max_pixels`` caps width times height of what is decoded.
+
+        :raises StyleNotFoundError: there is no such style.
+        :raises ModelError: its file is damaged or not one of ours.
+        :raises DeviceError: ``device="cuda"`` and the GPU cannot be used.
+        :raises OptionError: a value out of range.
+        """
+        if max_pixels < 1:
+            raise OptionError(f"max_pixels must be at least 1, got {max_pixels}")
+        self.style = find_style(style)
+        self.style.verify()
+        self.engine = Engine(self.style.path, device=device, threads=threads)
+        self.max_pixels = max_pixels
+
+    @overload
+    def __call__(
+        self,
+        image: str | Path | bytes | Image.Image | NDArray[np.uint8],
+        *,
+        strength: float = ...,
+        keep_color: bool = ...,
+        max_size: int | None = ...,
+        output: str | Path,
+        force: bool = ...,
+        keep_metadata: bool = ...,
+    ) -> Path: ...
+
+    @overload
+    def __call__(
+        self,
+        image: str | Path | Image.Image,
+        *,
+        strength: float = ...,
+        keep_color: bool = ...,
+        max_size: int | None = ...,
+    ) -> Image.Image: ...
+
+    @overload
+    def __call__(
+        self,
+        image: bytes,
+        *,
+        strength: float = ...,
+        keep_color: bool = ...,
+        max_size: int | None = ...,
+        keep_metadata: bool = ...,
+    ) -> bytes: ...
+
+    @overload
+    def __call__(
+        self,
+        image: NDArray[np.uint8],
+        *,
+        strength: float = ...,
+        keep_color: bool = ...,
+        max_size: int | None = ...,
+    ) -> NDArray[np.uint8]: ...
+
+    def __call__(
+        self,
+        image: str | Path | bytes | Image.Image | NDArray[np.uint8],
+        *,
+        strength: float = Look.strength,
+        keep_color: bool = Look.keep_color,
+        max_size: int | None = Look.max_size,
+        output: str | Path | None = None,
+        force: bool = False,
+        keep_metadata: bool = False,
+    ) -> Path | Image.Image | bytes | NDArray[np.uint8]:
+        """Stylise a picture and give back the like.
+
+        A Pillow image or a path gives a Pillow image (RGB, or RGBA where there was transparency), encoded bytes give
+        bytes of the same format (PNG for one that is only read, JPEG for HEIC), an array uint8 [H, W, 3], [H, W, 4]
+        (RGB or RGBA, sRGB) or [H, W] (grey) gives uint8 [H, W, 3] or [H, W, 4]. With ``output`` the result is written
+        there, in the format of the suffix, and the path comes back. :class:`Look` says what ``strength``,
+        ``keep_color`` and ``max_size`` do. Metadata are left out unless ``keep_metadata``.
+
+        :raises InputError: the picture cannot be read; its subclasses: too many pixels, not a picture.
+        :raises OutputError: ``output`` cannot be written, or exists and ``force`` is false.
+        :raises OptionError: a value out of range, or a suffix that stands for no format.
+        :raises DeviceError: there is not enough memory for that size.
+        """
+        look = Look(strength=strength, keep_color=keep_color, max_size=max_size)
+        if output is not None:
+            check_target(Path(output), force=force)
+        picture = self.stylise(self._read(image), look)
+        if output is not None:
+            write(picture, Path(output), force=force, keep_metadata=keep_metadata)
+            return Path(output)
+        if isinstance(image, bytes):
+            return encode(picture, FORMATS[picture.format].result, keep_metadata=keep_metadata)
+        if isinstance(image, np.ndarray):
+            return picture.pixels if picture.alpha is None else np.dstack((picture.pixels, picture.alpha))
+        return to_pillow(picture)
+
+    def stylise(self, photo: Picture, look: Look, stages: Stages | None = None) -> Picture:
+        """The step between decoding and encoding; alpha, format and EXIF pass through unchanged."""
+        stages = stages or Stages()
+        with stages.measure("resize"):
+            photo = photo.limited(look.max_size)
+        if look.strength == 0:
+            return photo
+        with stages.measure("network"):
+            try:
+                pixels = self.engine(photo.pixels[None])[0]
+            except MemoryError as error:
+                width, height = photo.size
+                raise DeviceError(f"not enough memory for a picture of {width} x {height}; set --max-size") from error
+        with stages.measure("colour"):
+            if look.keep_color:
+                pixels = keep_chroma(pixels, photo.pixels)
+            return replace(photo, pixels=blend(photo.pixels, pixels, look.strength))
+
+    def _read(self, image: str | Path | bytes | Image.Image | NDArray[np.uint8]) -> Picture:
+        if isinstance(image, bytes):
+            return decode(image, max_pixels=self.max_pixels)
+        if isinstance(image, Image.Image):
+            return from_pillow(image, max_pixels=self.max_pixels)
+        if isinstance(image, np.ndarray):
+            return _from_array(image)
+        if isinstance(image, str | Path):
+            return read_picture(image, max_pixels=self.max_pixels)
+        raise InputError(f"expected a path, bytes, a Pillow image or an array, got {type(image).__name__}")
+
+
+def check_target(path: Path, *, force: bool) -> None:
+    """Everything about a file to be written that can be known before the work; the errors are :func:`write`'s."""
+    format_for(path)
+    check_output(path, overwrite=force)
+
+
+def write(picture: Picture, path: Path, *, force: bool, keep_metadata: bool, stages: Stages | None = None) -> None:
+    """Encode for the suffix of ``path`` and write atomically; folders on the way are made.
+
+    :raises OptionError: no format has that suffix, or the format cannot hold the transparency there is.
+    :raises OutputError: it cannot be written, or exists and ``force`` is false.
+    """
+    stages = stages or Stages()
+    with stages.measure("encode"):
+        data = encode(picture, format_for(path).name, keep_metadata=keep_metadata)
+    with stages.measure("write"):
+        make_folder(path.parent)
+        atomic_write(path, data, overwrite=force)
+
+
+def _from_array(array: NDArray[np.uint8]) -> Picture:
+    shape = array.shape
+    if (
+        array.dtype != np.uint8
+        or array.ndim not in (2, 3)
+        or 0 in shape
+        or (array.ndim == 3 and shape[2] not in (3, 4))
+    ):
+        raise InputError(f"expected uint8 [H, W], [H, W, 3] or [H, W, 4], got {array.dtype} {list(shape)}")
+    if array.ndim == 2:
+        return Picture(np.repeat(array[..., None], 3, axis=2))
+    return Picture(array[..., :3], array[..., 3] if shape[2] == 4 else None)
