@@ -1,3 +1,37 @@
-"""fststyle: fast neural style transfer, from a painting to an ONNX file to pictures."""
+"""fststyle: fast neural style transfer, from a painting to an ONNX file to pictures.
+
+Public names are imported when they are first used, so that ``import fststyle`` costs nothing.
+"""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from fststyle import errors
+    from fststyle.errors import FststyleError
+    from fststyle.serving.stylizer import Stylizer
+    from fststyle.styles import StyleInfo, available_styles, find_style
 
 __version__ = "0.1.0"
+__all__ = ["FststyleError", "StyleInfo", "Stylizer", "__version__", "available_styles", "errors", "find_style"]
+
+_HOMES = {
+    "FststyleError": "fststyle.errors",
+    "StyleInfo": "fststyle.styles",
+    "Stylizer": "fststyle.serving.stylizer",
+    "available_styles": "fststyle.styles",
+    "find_style": "fststyle.styles",
+}
+
+
+def __getattr__(name: str) -> object:
+    import importlib
+
+    if name == "errors":
+        return importlib.import_module("fststyle.errors")
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return __all__
