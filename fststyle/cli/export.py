@@ -30,7 +30,7 @@ def export(checkpoint: Path, output: Path | None, preview_photo: Path | None, fo
     """
     check_torch_pair()
     from fststyle.training.export import export_network
-    from fststyle.training.fit import load_network
+    from fststyle.training.checkpoint import load_network
 
     network, recipe = load_network(checkpoint)
     file = output or Path()

@@ -47,7 +47,7 @@ def recipe_option(flag: str, key: str, text: str) -> Callable[[Command], Command
 @recipe_option("--tv-weight", "tv_weight", "How much smoothness counts.")
 @recipe_option("--style-scale", "style_scale", "Brush size: the painting's short side over SIZE.")
 @recipe_option("--learning-rate", "learning_rate", "Highest learning rate of Adam.")
-@recipe_option("--start", "start", "Checkpoint of the same preset to start from.")
+@recipe_option("--start", "start", "Style or checkpoint of the same preset to start from: a fraction of the steps.")
 @recipe_option("--vgg", "vgg", "Loss network: vgg16 or vgg19.")
 @recipe_option("--precision", "precision", "auto, 32-true, bf16-mixed or 16-mixed.")
 @recipe_option("--seed", "seed", "Seed of everything random.")

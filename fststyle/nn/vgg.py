@@ -15,23 +15,14 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from fststyle.errors import OptionError, did_you_mean
-from fststyle.nn.weights import VGGWeights
-
-CONVOLUTIONS: dict[str, tuple[int, ...]] = {"vgg16": (2, 2, 3, 3, 3), "vgg19": (2, 2, 4, 4, 4)}
-"""How many convolutions each of the five blocks has."""
+from fststyle.nn.weight_files import VGGWeights, find_architecture
 
 Pooling = Literal["max", "average"]
 
 
 def layer_names(architecture: str) -> tuple[str, ...]:
     """``relu1_1`` ... ``relu5_3`` (VGG-16) or ``relu5_4`` (VGG-19), from the picture inwards."""
-    if architecture not in CONVOLUTIONS:
-        raise OptionError(
-            f"no loss network named {architecture!r}; accepted: {', '.join(CONVOLUTIONS)}"
-            f"{did_you_mean(architecture, CONVOLUTIONS)}"
-        )
-    blocks = CONVOLUTIONS[architecture]
-    return tuple(f"relu{block}_{i}" for block, count in enumerate(blocks, 1) for i in range(1, count + 1))
+    return tuple(layer.replace("conv", "relu") for layer in find_architecture(architecture).layers)
 
 
 def check_layers(architecture: str, layers: Iterable[str]) -> None:

@@ -24,7 +24,7 @@ from fststyle.atomic import atomic_write, check_output, make_folder
 from fststyle.errors import ModelError, OptionError, OutputError, ParityError
 from fststyle.nn.networks import MINIMUM_SIDE, TransformerNet, parameter_count
 from fststyle.styles import METADATA_FORMAT, METADATA_KEY, PREVIEW_KEY
-from fststyle.training.fit import load_network
+from fststyle.training.checkpoint import load_network
 from fststyle.training.onnx_graph import INPUT, OUTPUT, PictureNet, on_cpu, to_onnx
 from fststyle.training.preview import preview_jpeg
 from fststyle.training.recipe import Recipe

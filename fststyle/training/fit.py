@@ -6,7 +6,7 @@ import logging
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import pytorch_lightning as pl
 import torch
@@ -14,12 +14,13 @@ from pytorch_lightning.callbacks import ModelCheckpoint
 from pytorch_lightning.loggers import TensorBoardLogger
 
 from fststyle.atomic import atomic_write, make_folder
-from fststyle.errors import InputError, ModelError
+from fststyle.errors import ModelError
 from fststyle.nn.losses import PerceptualLoss
 from fststyle.nn.networks import TransformerNet, initial_network, preset
 from fststyle.nn.vgg import VGGFeatures
 from fststyle.nn.weights import load_vgg_weights
 from fststyle.training.callbacks import Progress, SampleGrid, StopOnSignal
+from fststyle.training.checkpoint import load_start, read_checkpoint
 from fststyle.training.module import StyleModule
 from fststyle.training.painting import style_images
 from fststyle.training.photos import Photos
@@ -110,42 +111,14 @@ def painting_loss(recipe: Recipe, painting: Path, vgg_weights: Path | None = Non
 
 
 def starting_network(recipe: Recipe) -> TransformerNet:
-    """A random network, or the one of the checkpoint that ``recipe.start`` names."""
+    """A random network, or the one that ``recipe.start`` names."""
     network = initial_network(preset(recipe.preset), recipe.seed)
     if recipe.start:
-        other, _ = load_network(Path(recipe.start))
+        other = load_start(recipe.start)
         if other.architecture != network.architecture:
             raise ModelError(f"{recipe.start} is not of preset {recipe.preset!r}, so training cannot start from it")
         network.load_state_dict(other.state_dict())
     return network
-
-
-def load_network(checkpoint: Path) -> tuple[TransformerNet, Recipe]:
-    """The network of a checkpoint of ours and its recipe, for export and evaluation.
-
-    :raises InputError: no such file. :raises ModelError: damaged, or not one of ours.
-    """
-    contents = read_checkpoint(checkpoint)
-    recipe = recipe_from_dict(contents["recipe"])
-    network = TransformerNet(preset(recipe.preset))
-    try:
-        network.load_state_dict(contents["state_dict"])
-    except RuntimeError as error:
-        raise ModelError(f"{checkpoint} does not fit preset {recipe.preset!r}: its tensors differ") from error
-    return network.eval(), recipe
-
-
-def read_checkpoint(path: Path) -> dict[str, Any]:
-    """:raises InputError: no such file. :raises ModelError: damaged, or not one of ours."""
-    if not path.is_file():
-        raise InputError(f"there is no checkpoint {path}")
-    try:
-        contents = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch.load raises what the pickle inside happens to break
-        raise ModelError(f"{path} is damaged or not a checkpoint: {str(error).splitlines()[0]}") from error
-    if not isinstance(contents, dict) or "recipe" not in contents or "state_dict" not in contents:
-        raise ModelError(f"{path} is not a checkpoint of fststyle: it holds no recipe")
-    return contents
 
 
 def _checkpoint_to_resume(recipe: Recipe, run: Run) -> Path | None:

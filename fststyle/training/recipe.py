@@ -42,8 +42,8 @@ class Recipe:
     painting whole). ``content_layers`` and ``style_layers`` map VGG layers to their shares. ``size`` is the side of
     the training crops in pixels, ``batch`` the photos per step and device, ``warm_up`` the share of ``steps`` over
     which the learning rate rises before it falls along a cosine, ``style_rise`` the share over which the style loss
-    rises to its weight, ``start`` a checkpoint or an exported style of the same preset whose weights training begins
-    with (empty: a random network).
+    rises to its weight, ``start`` a style (by name or file) or a checkpoint of the same preset whose
+    weights training begins with (empty: a random network).
     """
 
     name: str

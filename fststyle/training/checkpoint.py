@@ -1,0 +1,77 @@
+"""Trained networks from files: a checkpoint of a run, or an exported style."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import onnx
+import torch
+from torch import Tensor
+
+from fststyle.errors import InputError, ModelError
+from fststyle.nn.networks import TransformerNet, preset
+from fststyle.styles import StyleInfo, find_style
+from fststyle.training.recipe import Recipe, recipe_from_dict
+
+CHECKPOINT_SUFFIX = ".ckpt"
+
+
+def load_network(checkpoint: Path) -> tuple[TransformerNet, Recipe]:
+    """The network of a checkpoint of ours and its recipe, for export and evaluation.
+
+    :raises InputError: no such file.
+    :raises ModelError: damaged, or not one of ours.
+    """
+    contents = read_checkpoint(checkpoint)
+    recipe = recipe_from_dict(contents["recipe"])
+    return _network(recipe.preset, contents["state_dict"], checkpoint), recipe
+
+
+def read_checkpoint(path: Path) -> dict[str, Any]:
+    """:raises InputError: no such file. :raises ModelError: damaged, or not one of ours."""
+    if not path.is_file():
+        raise InputError(f"there is no checkpoint {path}")
+    try:
+        contents = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # torch.load raises what the pickle inside happens to break
+        raise ModelError(f"{path} is damaged or not a checkpoint: {(str(error).splitlines() or [''])[0]}") from error
+    if not isinstance(contents, dict) or "recipe" not in contents or "state_dict" not in contents:
+        raise ModelError(f"{path} is not a checkpoint of fststyle: it holds no recipe")
+    return contents
+
+
+def load_start(name_or_path: str) -> TransformerNet:
+    """The network of a style by name, of an exported file, or of a checkpoint: what a new training can start from.
+
+    :raises StyleNotFoundError: no such style; the nearest name is offered.
+    :raises InputError: no such checkpoint.
+    :raises ModelError: damaged, or not one of ours.
+    """
+    if name_or_path.endswith(CHECKPOINT_SUFFIX):
+        return load_network(Path(name_or_path))[0]
+    return exported_network(find_style(name_or_path))
+
+
+def exported_network(style: StyleInfo) -> TransformerNet:
+    """The network inside an exported style, from the initialisers that bear its tensors' names.
+
+    :raises ModelError: the file holds other tensors than its preset has.
+    """
+    initializers = {tensor.name: tensor for tensor in onnx.load(style.path).graph.initializer}
+    expected = TransformerNet(preset(style.preset)).state_dict()
+    tensors = {
+        name: torch.from_numpy(onnx.numpy_helper.to_array(initializers[name]).copy())
+        for name in expected
+        if name in initializers
+    }
+    return _network(style.preset, tensors, style.path)
+
+
+def _network(name: str, tensors: dict[str, Tensor], origin: Path) -> TransformerNet:
+    network = TransformerNet(preset(name))
+    try:
+        network.load_state_dict(tensors)
+    except RuntimeError as error:
+        raise ModelError(f"{origin} does not fit preset {name!r}: its tensors differ") from error
+    return network.eval()
