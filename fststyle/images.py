@@ -86,6 +86,11 @@ class Picture:
         """Width and height in pixels."""
         return self.pixels.shape[1], self.pixels.shape[0]
 
+    @property
+    def result_format(self) -> str:
+        """The format in which a result made from this picture is written, unless another is asked for."""
+        return FORMATS[self.format].result
+
     def limited(self, max_size: int | None) -> Picture:
         """Scaled down (Lanczos) so that the longer side has at most ``max_size`` pixels; never scaled up."""
         if max_size is None or max(self.size) <= max_size:

@@ -85,7 +85,7 @@ def _expand(text: str, output: str | None) -> list[tuple[Path, Path]]:
             raise InputError(f"cannot read {text}: {'not a file' if path.exists() else 'no such file'}")
         return [(path, Path(path.name))]
     base = _fixed_part(path)
-    matches = (Path(match) for match in sorted(glob.glob(text, recursive=True)))
+    matches = sorted(match for match in base.glob(str(path.relative_to(base))) if match.name[0] != ".")
     pairs = [(match, match.relative_to(base)) for match in matches if _looks_readable(match) and match.is_file()]
     if not pairs:
         raise InputError(f"no picture matches {text}")
@@ -100,7 +100,7 @@ def _pictures_in(folder: Path, output: Path) -> list[tuple[Path, Path]]:
     pairs = []
     for parent, folders, files in os.walk(folder):
         folders[:] = sorted(
-            name for name in folders if name[0] != "." and os.path.realpath(os.path.join(parent, name)) != left_out
+            name for name in folders if name[0] != "." and os.path.realpath(Path(parent, name)) != left_out
         )
         paths = (Path(parent, name) for name in sorted(files) if name[0] != ".")
         pairs += [(path, path.relative_to(folder)) for path in paths if _looks_readable(path)]

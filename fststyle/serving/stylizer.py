@@ -16,7 +16,7 @@ from PIL import Image
 from fststyle.atomic import atomic_write, check_output, make_folder
 from fststyle.colour import blend, keep_chroma
 from fststyle.errors import DeviceError, InputError, OptionError
-from fststyle.formats import FORMATS, format_for
+from fststyle.formats import format_for
 from fststyle.images import MAX_PIXELS, Picture, decode, encode, from_pillow, read_picture, to_pillow
 from fststyle.serving.engine import Engine
 from fststyle.serving.providers import Device
@@ -161,7 +161,7 @@ class Stylizer:
             write(picture, Path(output), force=force, keep_metadata=keep_metadata)
             return Path(output)
         if isinstance(image, bytes):
-            return encode(picture, FORMATS[picture.format].result, keep_metadata=keep_metadata)
+            return encode(picture, picture.result_format, keep_metadata=keep_metadata)
         if isinstance(image, np.ndarray):
             return picture.pixels if picture.alpha is None else np.dstack((picture.pixels, picture.alpha))
         return to_pillow(picture)

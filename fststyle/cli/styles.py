@@ -1,0 +1,109 @@
+"""``fststyle styles`` and ``fststyle sheet``: which styles there are, and what they make of a photo."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from fststyle.atomic import atomic_write, make_folder
+from fststyle.cli.stylize import device_options
+from fststyle.errors import BatchError, StyleNotFoundError
+from fststyle.images import from_pillow, read_picture, to_pillow
+from fststyle.serving.sheet import Tile, contact_sheet, wrapped
+from fststyle.serving.stylizer import Look, Stylizer, check_target, write
+from fststyle.styles import StyleInfo, available_styles, find_style, scan_styles, user_folder
+
+if TYPE_CHECKING:
+    from fststyle.serving.providers import Device
+
+TILE_PIXELS = 512
+
+
+@click.command()
+@click.option(
+    "--json", "as_json", is_flag=True, help="Print one JSON array with everything that is known of each style."
+)
+@click.option("--previews", type=click.Path(path_type=Path), metavar="DIR", help="Write each style's preview to DIR.")
+@click.option("--force", is_flag=True, help="Replace previews that exist.")
+def styles(as_json: bool, previews: Path | None, force: bool) -> None:
+    """List the styles there are: those that ship with fststyle and those in your own folder of styles.
+
+    Your own folder is the one that the environment variable FSTSTYLE_STYLES names; the last line of the list shows
+    where it is. A style there hides a shipped one of the same name.
+    """
+    found, errors = scan_styles()
+    if as_json:
+        click.echo(json.dumps([style.to_dict() for style in found], indent=2, ensure_ascii=False))
+    else:
+        _print_table(found)
+    if previews is not None:
+        _write_previews(found, previews, force)
+    for error in errors:
+        click.echo(f"fststyle: error: {error}", err=True)
+    if errors:
+        raise BatchError(f"{len(errors)} of {len(found) + len(errors)} style files cannot be used")
+
+
+@click.command()
+@click.argument("photos", nargs=-1, required=True, metavar="PHOTO...", type=click.Path(path_type=Path))
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="File to write.  [default: PHOTO-sheet.png]")
+@click.option("--style", "names", multiple=True, metavar="NAME|FILE.onnx", help="Only this style; may be repeated.")
+@click.option(
+    "--size",
+    default=TILE_PIXELS,
+    show_default=True,
+    help="Longer side of each picture, which is stylised at that size.",
+)
+@device_options
+@click.option("--force", is_flag=True, help="Replace OUT if it exists.")
+def sheet(
+    photos: tuple[Path, ...],
+    output: Path | None,
+    names: tuple[str, ...],
+    size: int,
+    device: Device,
+    threads: int | None,
+    force: bool,
+) -> None:
+    """Draw each PHOTO in every style on one labelled sheet.
+
+    One photo is laid out in rows of styles; several have a row each, with a column for each style.
+    """
+    look = Look(max_size=size)
+    target = output or photos[0].with_name(f"{photos[0].stem}-sheet.png")
+    check_target(target, force=force)
+    chosen = [find_style(name) for name in names] if names else available_styles()
+    if not chosen:
+        raise StyleNotFoundError(f"there are no styles: none are shipped and {user_folder()} has none")
+    originals = [read_picture(photo).limited(size) for photo in photos]
+    rows = [[Tile(to_pillow(picture), photo.name)] for picture, photo in zip(originals, photos, strict=True)]
+    for style in chosen:
+        stylizer = Stylizer(style.path, device=device, threads=threads)
+        for row, picture in zip(rows, originals, strict=True):
+            row.append(Tile(to_pillow(stylizer.stylise(picture, look)), style.name))
+    if len(rows) == 1:
+        rows = wrapped(rows[0], math.ceil(math.sqrt(len(rows[0]))))
+    write(from_pillow(contact_sheet(rows, cell=size)), target, force=force, keep_metadata=False)
+    click.echo(f"{len(chosen)} styles on {target}")
+
+
+def _print_table(found: list[StyleInfo]) -> None:
+    width = max((len(style.name) for style in found), default=0)
+    for style in found:
+        note = "" if style.origin == "shipped" else f"  [{style.path}]"
+        click.echo(f"{style.name:<{width}}  {style.preset:<8}  {style.bytes / 1e6:4.1f} MB  {style.painting}{note}")
+    if not found:
+        click.echo("There are no styles yet.")
+    click.echo(f"Your own styles: put ONNX files into {user_folder()}")
+
+
+def _write_previews(found: list[StyleInfo], folder: Path, force: bool) -> None:
+    make_folder(folder)
+    for style in found:
+        if style.preview:
+            atomic_write(folder / f"{style.name}.jpg", style.preview, overwrite=force)
+    click.echo(f"previews in {folder}", err=True)
