@@ -112,7 +112,7 @@ def available_styles() -> list[StyleInfo]:
 def scan_styles() -> tuple[list[StyleInfo], list[ModelError]]:
     """The styles as :func:`available_styles` lists them, and an error for each file that is not a style."""
     styles, errors = [], []
-    for path, origin in sorted(_named_files().values()):
+    for _, (path, origin) in sorted(_named_files().items()):
         try:
             styles.append(read_style(path, origin=origin))
         except ModelError as error:

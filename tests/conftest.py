@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import shutil
 import threading
 from collections.abc import Iterator
 from email.message import Message
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 
 class FileServer(ThreadingHTTPServer):
@@ -77,3 +82,94 @@ def file_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[FileServer]:
         yield server
         server.shutdown()
         thread.join()
+
+
+@pytest.fixture(scope="session")
+def vgg_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file of VGG-16 weights as training takes it, of the right shapes and of random numbers that keep activations alive."""
+    import torch
+
+    from fststyle.nn.weight_files import ARCHITECTURES, Normalization, VGGWeights, digest, write_safetensors
+
+    vgg = ARCHITECTURES["vgg16"]
+    random = torch.Generator().manual_seed(0)
+    tensors = {
+        name: torch.randn(shape, generator=random) * (2 / (9 * shape[1])) ** 0.5
+        if len(shape) == 4
+        else torch.zeros(shape)
+        for name, shape in vgg.shapes.items()
+    }
+    normalization = Normalization((0.5, 0.5, 0.5), (0.25, 0.25, 0.25))
+    path = tmp_path_factory.mktemp("weights") / "vgg16.safetensors"
+    write_safetensors(VGGWeights(vgg.name, tensors, normalization, "random", "none", digest(tensors, vgg)), path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def photo_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Eight small photos of coloured clouds."""
+    folder = tmp_path_factory.mktemp("photos")
+    random = np.random.default_rng(0)
+    for number in range(8):
+        clouds = Image.fromarray(random.integers(0, 256, (6, 8, 3), dtype=np.uint8))
+        clouds.resize((96, 72), Image.Resampling.BICUBIC).save(folder / f"{number}.png")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def painting_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A picture of stripes, 90 x 70 px."""
+    rows, columns = np.mgrid[:70, :90]
+    pixels = np.stack([(columns + rows) % 12 * 20, columns % 9 * 25, rows % 7 * 35], axis=-1).astype(np.uint8)
+    path = tmp_path_factory.mktemp("painting") / "stripes.png"
+    Image.fromarray(pixels).save(path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def tiny_style_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A style's ONNX file as the real export makes it, of an untrained network of two blocks; shared by all workers."""
+    from filelock import FileLock
+
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    path = shared / "tiny_style" / "tiny.onnx"
+    with FileLock(shared / "tiny_style.lock"):
+        if not path.exists():
+            _export_tiny_style(path)
+    return path
+
+
+def _export_tiny_style(path: Path) -> None:
+    import torch
+
+    from fststyle.nn.networks import Architecture, initial_network
+    from fststyle.styles import Painting
+    from fststyle.training.export import export_network
+    from fststyle.training.recipe import Recipe
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    painting = Painting(title="Stripes", artist="Nobody", year="2024", licence="CC0-1.0")
+    network = initial_network(Architecture(width=4, blocks=2), seed=0)
+    export_network(network, Recipe(name="tiny", file="stripes.png", painting=painting), output=path)
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture
+def styles_folder(tiny_style_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A user's folder of styles, the one in force, that holds the style ``tiny``."""
+    folder = tmp_path / "styles"
+    folder.mkdir()
+    shutil.copyfile(tiny_style_file, folder / "tiny.onnx")
+    monkeypatch.setenv("FSTSTYLE_STYLES", str(folder))
+    return folder
+
+
+@pytest.fixture
+def photo_file(tmp_path: Path) -> Path:
+    """A JPEG photo, 40 x 30 px, of coloured clouds."""
+    path = tmp_path / "photo.jpg"
+    clouds = Image.fromarray(np.random.default_rng(1).integers(0, 256, (4, 5, 3), dtype=np.uint8))
+    clouds.resize((40, 30), Image.Resampling.BICUBIC).save(path, quality=95)
+    return path

@@ -1,0 +1,123 @@
+import hashlib
+import io
+import json
+from pathlib import Path
+
+import onnx
+import pytest
+from PIL import Image
+
+from fststyle import styles
+from fststyle.errors import ModelError, StyleNotFoundError
+from fststyle.styles import Painting, available_styles, find_style, named_style, read_style, scan_styles
+
+
+@pytest.fixture
+def shipped(tmp_path: Path, tiny_style_file: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder in the place of the shipped styles, with ``waves`` and its digest."""
+    folder = tmp_path / "shipped"
+    folder.mkdir()
+    content = tiny_style_file.read_bytes()
+    (folder / "waves.onnx").write_bytes(content)
+    (folder / "SHA256SUMS").write_text(f"{hashlib.sha256(content).hexdigest()}  waves.onnx\n")
+    monkeypatch.setattr(styles, "shipped_folder", lambda: folder)
+    return folder
+
+
+def test_a_style_tells_what_it_is(tiny_style_file: Path) -> None:
+    style = read_style(tiny_style_file)
+    assert (style.name, style.preset, style.origin) == ("tiny", style.metadata["preset"], "file")
+    assert style.painting == Painting("Stripes", "Nobody", "2024", "CC0-1.0", "")
+    assert style.bytes == tiny_style_file.stat().st_size
+    assert style.sha256 == hashlib.sha256(tiny_style_file.read_bytes()).hexdigest()
+
+
+def test_the_preview_is_a_small_jpeg(tiny_style_file: Path) -> None:
+    with Image.open(io.BytesIO(read_style(tiny_style_file).preview)) as preview:
+        assert preview.format == "JPEG"
+        assert max(preview.size) <= 256
+
+
+def test_a_style_is_plain_json(tiny_style_file: Path) -> None:
+    described = read_style(tiny_style_file).to_dict()
+    assert json.loads(json.dumps(described)) == described
+    assert {"name", "preset", "path", "bytes", "sha256", "painting"} <= described.keys()
+
+
+def test_shipped_and_own_styles_are_listed_by_name(styles_folder: Path, shipped: Path) -> None:
+    assert [(style.name, style.origin) for style in available_styles()] == [("tiny", "user"), ("waves", "shipped")]
+
+
+def test_an_own_style_hides_a_shipped_one(styles_folder: Path, shipped: Path) -> None:
+    (styles_folder / "tiny.onnx").rename(styles_folder / "waves.onnx")
+    assert named_style("waves").path == styles_folder / "waves.onnx"
+    assert len(available_styles()) == 1
+
+
+def test_a_path_is_a_path_and_a_name_is_a_name(
+    styles_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(styles_folder)
+    assert find_style("tiny").origin == "user"
+    assert find_style("tiny.onnx").origin == "file"
+    assert find_style(styles_folder / "tiny.onnx").origin == "file"
+    assert find_style("../styles/tiny.onnx").name == "tiny"
+
+
+@pytest.mark.parametrize("name", ["../styles/tiny", "./tiny", "tiny.onnx", "/etc/passwd", ""])
+def test_a_name_is_never_taken_for_a_path(styles_folder: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(styles_folder)
+    with pytest.raises(StyleNotFoundError):
+        named_style(name)
+
+
+@pytest.mark.parametrize("asked", ["tinny", "folder/tinny.onnx"])
+def test_the_nearest_name_is_offered(styles_folder: Path, asked: str) -> None:
+    with pytest.raises(StyleNotFoundError, match="did you mean 'tiny'"):
+        find_style(asked)
+
+
+def test_a_damaged_file_does_not_hide_the_others(styles_folder: Path) -> None:
+    (styles_folder / "broken.onnx").write_bytes(b"no model")
+    found, errors = scan_styles()
+    assert "tiny" in {style.name for style in found}
+    assert len(errors) == 1
+    assert "broken.onnx" in str(errors[0])
+
+
+def test_a_shipped_file_that_changed_is_damaged(shipped: Path) -> None:
+    named_style("waves").verify()
+    content = bytearray((shipped / "waves.onnx").read_bytes())
+    content[len(content) // 2] ^= 1
+    (shipped / "waves.onnx").write_bytes(content)
+    with pytest.raises(ModelError, match="damaged"):
+        named_style("waves").verify()
+
+
+@pytest.mark.parametrize(
+    ("stored", "message"),
+    [
+        ({}, "not one of a style"),
+        ({"fststyle": "{"}, "damaged metadata"),
+        ({"fststyle": "[]"}, "expected a JSON object"),
+        ({"fststyle": '{"format": 2}'}, "update it"),
+        ({"fststyle": '{"format": 1}', "fststyle.preview": "?"}, "damaged preview"),
+    ],
+)
+def test_an_onnx_file_that_is_not_ours_is_refused(tmp_path: Path, stored: dict[str, str], message: str) -> None:
+    model = onnx.helper.make_model(onnx.helper.make_graph([], "empty", [], []))
+    onnx.helper.set_model_props(model, stored)
+    onnx.save(model, tmp_path / "a.onnx")
+    with pytest.raises(ModelError, match=message):
+        read_style(tmp_path / "a.onnx")
+
+
+def test_the_users_folder_is_the_platforms_unless_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.delenv("FSTSTYLE_STYLES", raising=False)
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    assert styles.user_folder().parts[-2:] == ("fststyle", "styles")
+
+
+def test_a_painting_reads_as_a_caption() -> None:
+    assert str(Painting(title="Stripes", artist="Nobody", year="2024")) == "Nobody, Stripes, 2024"
+    assert str(Painting(title="Stripes")) == "Stripes"
