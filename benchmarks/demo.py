@@ -17,15 +17,17 @@ from pathlib import Path
 import numpy as np
 from machine import describe
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image
 from sample_pictures import photographs
 
 from fststyle import Stylizer
+from fststyle.atomic import atomic_path, atomic_write, make_folder
 from fststyle.errors import FststyleError, StyleNotFoundError, outcome
-from fststyle.images import atomic_path, atomic_write, load_rgb
+from fststyle.images import load_rgb
+from fststyle.serving.sheet import Tile, contact_sheet
 from fststyle.styles import StyleInfo, read_style, shipped_folder
 
-CELL_WIDTH, CELL_HEIGHT, LABEL, MARGIN = 256, 200, 44, 8
+CELL = 256
 RUNS = 3
 
 Pixels = NDArray[np.uint8]
@@ -79,32 +81,14 @@ def times_table(results: list[Result], photos: dict[str, Pixels]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def contact_sheet(columns: list[tuple[str, str, list[Pixels]]]) -> Image.Image:
-    """One column for each (name, what it was made from, pictures), one row for each picture."""
-    rows = len(columns[0][2])
-    size = (
-        MARGIN + len(columns) * (CELL_WIDTH + MARGIN),
-        LABEL + MARGIN + rows * (CELL_HEIGHT + MARGIN),
-    )
-    sheet = Image.new("RGB", size, "white")
-    draw = ImageDraw.Draw(sheet)
-    for column, (name, origin, pictures) in enumerate(columns):
-        left = MARGIN + column * (CELL_WIDTH + MARGIN)
-        draw.text((left, MARGIN), name, fill="black", font=ImageFont.load_default(18))
-        draw.text((left, MARGIN + 22), _shortened(origin), fill="dimgrey", font=ImageFont.load_default(12))
-        for row, pixels in enumerate(pictures):
-            cell = Image.fromarray(pixels)
-            cell.thumbnail((CELL_WIDTH, CELL_HEIGHT), Image.Resampling.LANCZOS)
-            top = LABEL + MARGIN + row * (CELL_HEIGHT + MARGIN)
-            sheet.paste(cell, (left + (CELL_WIDTH - cell.width) // 2, top + (CELL_HEIGHT - cell.height) // 2))
-    return sheet
-
-
-def _shortened(text: str) -> str:
-    font = ImageFont.load_default(12)
-    while font.getlength(text) > CELL_WIDTH:
-        text = text.removesuffix("...")[:-1].rstrip() + "..."
-    return text
+def sheet(results: list[Result], photos: dict[str, Pixels]) -> Image.Image:
+    """A row for each photo; the photo itself, then every style's picture of it."""
+    rows = [
+        [Tile(Image.fromarray(photo), name)]
+        + [Tile(Image.fromarray(result.pictures[row]), result.style.name) for result in results]
+        for row, (name, photo) in enumerate(photos.items())
+    ]
+    return contact_sheet(rows, cell=CELL)
 
 
 def run(output: Path) -> None:
@@ -117,11 +101,9 @@ def run(output: Path) -> None:
         print(f"{style.name}: {style.painting}", flush=True)
         results.append(stylise(style, photos.values()))
     table = times_table(results, photos)
-    columns = [(result.style.name, str(result.style.painting), result.pictures) for result in results]
-    sheet = contact_sheet([("photo", "", list(photos.values())), *columns])
-    output.mkdir(parents=True, exist_ok=True)
+    make_folder(output)
     with atomic_path(output / "contact_sheet.png") as temporary:
-        sheet.save(temporary, format="PNG")
+        sheet(results, photos).save(temporary, format="PNG")
     atomic_write(output / "times.md", table.encode())
     print(f"\n{table}\n{output / 'contact_sheet.png'}\n{output / 'times.md'}")
 

@@ -14,8 +14,8 @@ import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from fststyle.atomic import atomic_write
 from fststyle.errors import FststyleError, InputError, OptionError, did_you_mean, outcome
-from fststyle.images import atomic_write
 from fststyle.styles import StyleInfo, find_style
 
 ROOT = Path(__file__).resolve().parent.parent
