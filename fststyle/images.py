@@ -163,10 +163,12 @@ def encode(picture: Picture, format_name: str, *, keep_metadata: bool = False) -
     options = dict(target.options)
     if keep_metadata and picture.exif is not None:
         options["exif"] = picture.exif
+        if target.name == "TIFF":
+            options["compression"] = "raw"  # into a compressed TIFF Pillow cannot write EXIF's inner directories
     buffer = BytesIO()
     try:
         to_pillow(picture).save(buffer, target.name, icc_profile=srgb_profile(), **options)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RuntimeError) as error:
         width, height = picture.size
         raise OutputError(f"{target.name} cannot hold this picture of {width} x {height} pixels: {error}") from error
     return buffer.getvalue()
@@ -188,11 +190,9 @@ def _damage_reported(name: str) -> Iterator[None]:
         yield
     except FststyleError:
         raise
-    except MemoryError as error:
-        raise ImageTooLargeError(f"there is not enough memory to decode {name}") from error
-    except (
-        Exception
-    ) as error:  # decoders raise nearly anything on damaged data: OSError, SyntaxError, struct.error, IndexError ...
+    except (MemoryError, Image.DecompressionBombError) as error:  # Pillow's own cap, for some formats
+        raise ImageTooLargeError(f"{name} is too large to decode: {error or 'not enough memory'}") from error
+    except Exception as error:  # decoders raise nearly anything on damaged data: OSError, SyntaxError, struct.error ...
         raise InputError(f"{name} is damaged or cut short: {error}") from error
 
 
