@@ -86,7 +86,7 @@ def file_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[FileServer]:
 
 @pytest.fixture(scope="session")
 def vgg_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A file of VGG-16 weights as training takes it, of the right shapes and of random numbers that keep activations alive."""
+    """VGG-16 weights as training takes them: the right shapes, and random numbers that keep activations alive."""
     import torch
 
     from fststyle.nn.weight_files import ARCHITECTURES, Normalization, VGGWeights, digest, write_safetensors

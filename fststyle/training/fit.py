@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import warnings
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import ModelCheckpoint
 from pytorch_lightning.loggers import TensorBoardLogger
+from pytorch_lightning.utilities.exceptions import SIGTERMException
 
 from fststyle.atomic import atomic_write, make_folder
 from fststyle.errors import ModelError
@@ -89,9 +91,10 @@ def fit(recipe: Recipe, run: Run) -> Fitted:
     write_recipe(recipe, run.out / "recipe.yaml")
     stop = StopOnSignal(run.checkpoint)
     trainer = _trainer(recipe, run, stop)
-    with warnings.catch_warnings(), stop.handlers():
-        warnings.filterwarnings("ignore", message=".*does not have many workers.*")
-        warnings.filterwarnings("ignore", message=".*is an `IterableDataset`.*")
+    # Lightning answers SIGTERM too: it raises once the step is over that our callback has saved.
+    with warnings.catch_warnings(), stop.handlers(), contextlib.suppress(SIGTERMException):
+        # Lightning's advice is about what is meant: few workers, a folder that holds the recipe, our own transfer.
+        warnings.filterwarnings("ignore", module="pytorch_lightning|lightning_utilities")
         trainer.fit(module, photos, ckpt_path=resumed, weights_only=True if resumed else None)
     finished = trainer.global_step >= recipe.steps
     if finished:
