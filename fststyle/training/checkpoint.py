@@ -9,7 +9,7 @@ import onnx
 import torch
 from torch import Tensor
 
-from fststyle.errors import InputError, ModelError
+from fststyle.errors import InputError, ModelError, OptionError
 from fststyle.nn.networks import TransformerNet, preset
 from fststyle.styles import StyleInfo, find_style
 from fststyle.training.recipe import Recipe, recipe_from_dict
@@ -24,7 +24,10 @@ def load_network(checkpoint: Path) -> tuple[TransformerNet, Recipe]:
     :raises ModelError: damaged, or not one of ours.
     """
     contents = read_checkpoint(checkpoint)
-    recipe = recipe_from_dict(contents["recipe"])
+    try:
+        recipe = recipe_from_dict(contents["recipe"])
+    except OptionError as error:
+        raise ModelError(f"{checkpoint} holds a recipe that this fststyle cannot use: {error}") from error
     return _network(recipe.preset, contents["state_dict"], checkpoint), recipe
 
 

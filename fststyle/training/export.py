@@ -65,10 +65,8 @@ def export(
     """
     _check_output(output, force=force)
     network, recipe = load_network(checkpoint)
-    options = {} if figures is None else figures
-    return export_network(
-        network, recipe, output=output, force=force, figures=options, preview_photo=preview_photo
-    ).path
+    exported = export_network(network, recipe, output=output, force=force, figures=figures, preview_photo=preview_photo)
+    return exported.path
 
 
 def export_network(

@@ -95,6 +95,13 @@ def test_tensors_that_do_not_fit_the_preset_are_refused(checkpoint: Path, capsys
     assert "does not fit preset 'tiny'" in capsys.readouterr().err
 
 
+def test_a_recipe_of_a_newer_program_is_refused(checkpoint: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    contents = torch.load(checkpoint, weights_only=True)
+    torch.save({**contents, "recipe": {**contents["recipe"], "telepathy": 1.0}}, checkpoint)
+    assert main(["export", str(checkpoint)]) == 6
+    assert "last.ckpt holds a recipe that this fststyle cannot use: unknown key 'telepathy'" in capsys.readouterr().err
+
+
 def test_the_outputs_suffix_is_checked(checkpoint: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["export", str(checkpoint), "-o", "my_style.pth"]) == 2
     assert "ends in .onnx, got my_style.pth" in capsys.readouterr().err
