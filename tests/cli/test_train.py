@@ -1,0 +1,157 @@
+"""``fststyle train`` from painting to ONNX file, stopped and resumed, and what it says to wrong input."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from fststyle.cli.main import main
+from fststyle.cli.train import make_recipe
+from fststyle.errors import OptionError
+from fststyle.nn.networks import PRESETS, Architecture
+from fststyle.styles import read_style
+from fststyle.training.recipe import Recipe, read_recipe, write_recipe
+
+LAYERS = {"relu1_2": 1.0}
+
+
+@pytest.fixture
+def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A recipe small enough for a test; the tests run in the folder around it."""
+    monkeypatch.setitem(PRESETS, "tiny", Architecture(width=4, blocks=1, kernel=3))
+    monkeypatch.chdir(tmp_path)
+    recipe = Recipe(
+        name="small",
+        file="stripes.png",
+        preset="tiny",
+        content_layers=LAYERS,
+        style_layers=LAYERS,
+        size=64,
+        batch=1,
+        steps=2,
+        precision="32-true",
+    )
+    write_recipe(recipe, tmp_path / "small.yaml")
+    return tmp_path / "small.yaml"
+
+
+def train(*arguments: object) -> int:
+    return main(["train", "--device", "cpu", *map(str, arguments)])
+
+
+def test_a_painting_becomes_a_style_that_says_what_it_is(
+    config: Path, painting_file: Path, photo_folder: Path, vgg_file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code = train(
+        *(painting_file, "--photos", photo_folder, "--config", config, "--vgg-weights", vgg_file),
+        *("--name", "lines", "--title", "Stripes", "--year", 2026, "--steps", 3, "--style-weight", 4),
+    )
+    assert code == 0
+    assert "runs/lines/lines.onnx" in capsys.readouterr().out
+    style = read_style(Path("runs/lines/lines.onnx"))
+    assert (style.painting.title, style.painting.year) == ("Stripes", "2026")
+    assert style.metadata["recipe"]["style_weight"] == 4
+    assert read_recipe(Path("runs/lines/recipe.yaml")).steps == 3
+
+
+def test_options_override_the_config_and_the_rest_stays(config: Path) -> None:
+    recipe, painting = make_recipe(Path("some/where/night.jpg"), config, None, {"steps": 9, "seed": None, "title": "N"})
+    assert (recipe.name, recipe.file, recipe.steps, recipe.size) == ("small", "night.jpg", 9, 64)
+    assert recipe.painting.title == "N"
+    assert painting == Path("some/where/night.jpg")
+
+
+def test_a_config_names_its_painting_beside_itself(config: Path) -> None:
+    assert make_recipe(None, config, None, {})[1] == config.parent / "stripes.png"
+
+
+def test_the_name_comes_from_the_painting() -> None:
+    assert make_recipe(Path("The Scream (1893).jpg"), None, None, {})[0].name == "the_scream_1893"
+
+
+def test_no_painting_at_all_is_an_option_error() -> None:
+    with pytest.raises(OptionError, match="which painting"):
+        make_recipe(None, None, None, {})
+
+
+def test_a_finished_run_is_not_replaced_by_accident(
+    config: Path, painting_file: Path, photo_folder: Path, vgg_file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = (painting_file, "--photos", photo_folder, "--config", config, "--vgg-weights", vgg_file)
+    assert train(*arguments) == 0
+    assert train(*arguments) == 2
+    assert "go on with --resume, replace it with --force" in capsys.readouterr().err
+    assert train(*arguments, "--force") == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["missing.jpg"], 3, "missing.jpg"),
+        (["small.yaml"], 3, "small.yaml"),
+        (["{painting}", "--photos", "nowhere"], 3, "no folder of photos nowhere"),
+        (["{painting}", "--photos", "empty"], 3, "no photos in empty"),
+        (["{painting}", "--config", "none.yaml"], 3, "none.yaml"),
+        (["{painting}", "--config", "bad.yaml"], 2, "did you mean 'steps'?"),
+        (["{painting}", "--steps", "0"], 2, "steps must be at least 1, got 0"),
+        (["{painting}", "--preset", "qualty"], 2, "did you mean 'quality'?"),
+        (["{painting}", "--vgg-weights", "none.safetensors"], 9, "none.safetensors"),
+        (["{painting}", "--resume"], 3, "no checkpoint runs/small/last.ckpt"),
+        (["{painting}", "--start", "stary_nigth.onnx"], 5, "stary_nigth"),
+        (["{painting}", "--out", "small.yaml"], 4, "small.yaml"),
+    ],
+)
+def test_wrong_input_is_one_line_and_leaves_nothing(
+    config: Path,
+    painting_file: Path,
+    photo_folder: Path,
+    vgg_file: Path,
+    capsys: pytest.CaptureFixture[str],
+    arguments: list[str],
+    code: int,
+    message: str,
+) -> None:
+    Path("empty").mkdir()
+    Path("bad.yaml").write_text("name: a\nfile: b\nstep: 3\n")
+    before = sorted(Path().rglob("*"))
+    given = [argument.format(painting=painting_file) for argument in arguments]
+    defaults = {"--photos": photo_folder, "--config": config, "--vgg-weights": vgg_file}
+    rest = [item for flag, value in defaults.items() if flag not in given for item in (flag, value)]
+    assert train(*given, *rest) == code
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.startswith("fststyle: error: ")
+    assert error.count("\n") == 1
+    assert sorted(Path().rglob("*")) == before
+
+
+def test_a_terminated_program_saves_a_checkpoint_and_says_how_to_go_on(
+    tmp_path: Path, painting_file: Path, photo_folder: Path, vgg_file: Path
+) -> None:
+    """The whole program in a process of its own, as a shell or a cluster runs and stops it."""
+    recipe = Recipe(
+        "small", "s.png", preset="balanced", content_layers=LAYERS, style_layers=LAYERS, size=64, batch=1, steps=100_000
+    )
+    write_recipe(recipe, tmp_path / "small.yaml")
+    command = [sys.executable, "-m", "fststyle", "train", painting_file, "--photos", photo_folder, "--device", "cpu"]
+    command += ["--config", tmp_path / "small.yaml", "--vgg-weights", vgg_file, "--out", tmp_path / "run"]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, env={**os.environ, "OMP_NUM_THREADS": "1"}, text=True)
+    checkpoint = tmp_path / "run" / "last.ckpt"
+    deadline = time.monotonic() + 240
+    while not checkpoint.exists() and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.2)
+    process.send_signal(signal.SIGTERM)
+    _, errors = process.communicate(timeout=120)
+    assert process.returncode == 128 + signal.SIGTERM, errors
+    assert "--resume goes on from" in errors
+    assert "Traceback" not in errors
+    step = torch.load(checkpoint, weights_only=True)["global_step"]
+    assert step >= 100
+    assert not (tmp_path / "run" / "small.onnx").exists()
