@@ -54,6 +54,13 @@ def recipe_files(names: Sequence[str]) -> list[Path]:
     return [files[name] for name in names] if names else [*files.values()]
 
 
+def in_order(files: Iterable[Path]) -> list[Path]:
+    """Those that start from another style's network come after those that start afresh."""
+    from fststyle.training.recipe import read_recipe
+
+    return sorted(files, key=lambda file: bool(read_recipe(file).start))
+
+
 def make(recipe_file: Path, arguments: argparse.Namespace) -> Path:
     """Train the style of one recipe, or finish training it, and put its ONNX file into ``checkpoints/``.
 
@@ -115,7 +122,7 @@ def run(arguments: argparse.Namespace) -> None:
     if not arguments.index_only:
         if arguments.paintings is None or arguments.photos is None:
             raise OptionError("give --paintings and --photos, or --index-only")
-        for recipe_file in recipe_files(arguments.styles):
+        for recipe_file in in_order(recipe_files(arguments.styles)):
             print(make(recipe_file, arguments))
     write_index()
 

@@ -146,6 +146,8 @@ def _train(
         resume=resume,
     )
     fitted = fit(recipe, run)
+    if not fitted.main:
+        return  # one process speaks and exports for all devices
     if fitted.skipped:
         click.echo(f"{len(fitted.skipped)} photos could not be used; they are listed in {run.skipped_list}", err=True)
     if fitted.stopped_by is not None:

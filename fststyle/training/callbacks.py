@@ -55,7 +55,8 @@ class StopOnSignal(pl.Callback):
                 signal.signal(number, handler)
 
     def on_train_batch_end(self, trainer: pl.Trainer, module: pl.LightningModule, *_: object) -> None:
-        if self.signal_number is not None:
+        # With several devices all have to save together, whichever process the signal reached.
+        if trainer.strategy.reduce_boolean_decision(self.signal_number is not None, all=False):
             trainer.should_stop = True
             trainer.save_checkpoint(self.checkpoint)
 

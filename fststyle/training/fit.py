@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -63,7 +63,9 @@ class Run:
 
 @dataclass(frozen=True)
 class Fitted:
-    """``stopped_by`` is the number of the signal that ended the run early; ``skipped`` maps unusable photos to the
+    """What every process of a run returns; with several devices ``main`` is True in one of them.
+
+    ``stopped_by`` is the number of the signal that ended the run early; ``skipped`` maps unusable photos to the
     reason.
     """
 
@@ -71,6 +73,7 @@ class Fitted:
     step: int
     skipped: dict[str, str]
     stopped_by: int | None
+    main: bool
 
 
 def fit(recipe: Recipe, run: Run) -> Fitted:
@@ -99,10 +102,16 @@ def fit(recipe: Recipe, run: Run) -> Fitted:
     finished = trainer.global_step >= recipe.steps
     if finished:
         trainer.save_checkpoint(run.checkpoint)
-    if module.skipped:
+    if module.skipped and trainer.is_global_zero:
         lines = [f"{path}\t{reason}\n" for path, reason in sorted(module.skipped.items())]
         atomic_write(run.skipped_list, "".join(lines).encode())
-    return Fitted(run.checkpoint, trainer.global_step, module.skipped, None if finished else stop.signal_number)
+    return Fitted(
+        checkpoint=run.checkpoint,
+        step=trainer.global_step,
+        skipped=module.skipped,
+        stopped_by=None if finished else stop.signal_number,
+        main=trainer.is_global_zero,
+    )
 
 
 def painting_loss(recipe: Recipe, painting: Path, vgg_weights: Path | None = None) -> PerceptualLoss:
@@ -128,6 +137,7 @@ def _checkpoint_to_resume(recipe: Recipe, run: Run) -> Path | None:
     if not run.resume:
         return None
     trained = recipe_from_dict(read_checkpoint(run.checkpoint)["recipe"])
+    trained = replace(trained, painting=recipe.painting)  # what is said of the painting changes no weight
     if trained != recipe:
         differing = [key for key, value in trained.to_dict().items() if value != recipe.to_dict()[key]]
         raise ModelError(

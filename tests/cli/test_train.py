@@ -155,3 +155,24 @@ def test_a_terminated_program_saves_a_checkpoint_and_says_how_to_go_on(
     step = torch.load(checkpoint, weights_only=True)["global_step"]
     assert step >= 100
     assert not (tmp_path / "run" / "small.onnx").exists()
+
+
+@pytest.mark.slow
+def test_two_devices_train_one_style(tmp_path: Path, painting_file: Path, photo_folder: Path, vgg_file: Path) -> None:
+    """Two processes on the CPU go the way that two GPUs go."""
+    recipe = Recipe(
+        "small", "s.png", preset="balanced", content_layers=LAYERS, style_layers=LAYERS, size=64, batch=1, steps=3
+    )
+    write_recipe(recipe, tmp_path / "small.yaml")
+    command = [sys.executable, "-m", "fststyle", "train", painting_file, "--photos", photo_folder, "--device", "cpu"]
+    command += ["--config", tmp_path / "small.yaml", "--vgg-weights", vgg_file, "--out", tmp_path / "run"]
+    done = subprocess.run(
+        [*command, "--devices", "2"],
+        capture_output=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("Try it:") == 1
+    assert read_style(tmp_path / "run" / "small.onnx").name == "small"

@@ -14,6 +14,7 @@ import torch
 
 from fststyle.errors import InputError, ModelError, TrainingError
 from fststyle.nn import networks
+from fststyle.styles import Painting
 from fststyle.training import fit as fit_module
 from fststyle.training.checkpoint import load_network
 from fststyle.training.fit import Run, fit, resolve_precision, starting_network
@@ -193,6 +194,14 @@ def test_resuming_with_another_recipe_is_refused_and_says_what_differs(recipe: R
     fit(recipe, run)
     with pytest.raises(ModelError, match="style_weight, steps differ"):
         fit(replace(recipe, steps=9, style_weight=1.0), replace(run, resume=True))
+
+
+def test_a_finished_run_resumed_with_more_about_the_painting_only_learns_that(recipe: Recipe, run: Run) -> None:
+    before = state(fit(recipe, run).checkpoint)
+    titled = replace(recipe, painting=Painting(title="Stripes"))
+    network, told = load_network(fit(titled, replace(run, resume=True)).checkpoint)
+    assert told == titled
+    assert same(before, network.state_dict())
 
 
 @pytest.mark.parametrize("content", [b"", b"rubbish", b"PK\x03\x04 half a zip"])
