@@ -38,7 +38,7 @@ TRAIN_PACKAGES = {
     "yaml",
 }
 INTERRUPTED = 130
-PIPE_CLOSED = 141
+PIPE_CLOSED = 1  # as click has it where it notices first
 
 
 class LazyGroup(click.Group):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -67,6 +68,9 @@ def stylize(
     is photo-STYLE.jpg beside it. A photo that fails does not stop the others.
     """
     look = Look(strength=strength, keep_color=keep_color, max_size=max_size)
+    request = _Request(
+        inputs=inputs, output=output, look=look, keep_metadata=keep_metadata, as_json=as_json, force=force
+    )
 
     def load() -> Stylizer:
         stylizer = Stylizer(style, device=device, threads=threads, max_pixels=max_pixels)
@@ -75,40 +79,41 @@ def stylize(
         return stylizer
 
     if STREAM in (*inputs, output):
-        _stylize_stream(inputs, output, look, load, keep_metadata=keep_metadata, as_json=as_json, force=force)
+        _stylize_stream(request, load)
     else:
-        _stylize_files(inputs, output, look, load, style, keep_metadata=keep_metadata, as_json=as_json, force=force)
+        _stylize_files(request, load, Path(style).stem)
 
 
-def _stylize_files(
-    inputs: tuple[str, ...],
-    output: str | None,
-    look: Look,
-    load: Callable[[], Stylizer],
-    style: str,
-    *,
-    keep_metadata: bool,
-    as_json: bool,
-    force: bool,
-) -> None:
+@dataclass(frozen=True, kw_only=True)
+class _Request:
+    inputs: tuple[str, ...]
+    output: str | None
+    look: Look
+    keep_metadata: bool
+    as_json: bool
+    force: bool
+
+
+def _stylize_files(request: _Request, load: Callable[[], Stylizer], style: str) -> None:
     from fststyle.serving.folder import plan_jobs, run_jobs
 
-    jobs = plan_jobs(inputs, output, style=Path(style).stem, force=force)
+    jobs = plan_jobs(request.inputs, request.output, style=style, force=request.force)
     stylizer = load()
     failed = []
-    finished = run_jobs(stylizer, jobs, look, force=force, keep_metadata=keep_metadata)
-    for result in finished if as_json else _with_progress(finished, len(jobs)):
+    finished = run_jobs(stylizer, jobs, request.look, force=request.force, keep_metadata=request.keep_metadata)
+    for result in finished if request.as_json else _with_progress(finished, len(jobs)):
+        if request.as_json:
+            click.echo(json.dumps(_as_json(result, stylizer)))
+        elif result.size is not None:
+            seconds = sum(result.milliseconds.values()) / 1000
+            width, height = result.size
+            source, target = map(click.format_filename, (result.job.source, result.job.target))
+            click.echo(f"{source} -> {target} ({width} x {height}, {seconds:.2f} s)")
         if result.error is not None:
             if len(jobs) == 1:
                 raise result.error
             failed.append(result)
             click.echo(f"fststyle: error: {result.error}", err=True)
-        if as_json:
-            click.echo(json.dumps(_as_json(result, stylizer)))
-        elif result.size is not None:
-            seconds = sum(result.milliseconds.values()) / 1000
-            width, height = result.size
-            click.echo(f"{result.job.source} -> {result.job.target} ({width} x {height}, {seconds:.2f} s)")
     if failed:
         raise BatchError(
             f"{len(failed)} of {len(jobs)} pictures failed: {', '.join(str(f.job.source) for f in failed)}"
@@ -135,44 +140,34 @@ def _result(
     }
 
 
-def _stylize_stream(
-    inputs: tuple[str, ...],
-    output: str | None,
-    look: Look,
-    load: Callable[[], Stylizer],
-    *,
-    keep_metadata: bool,
-    as_json: bool,
-    force: bool,
-) -> None:
+def _stylize_stream(request: _Request, load: Callable[[], Stylizer]) -> None:
     """One photo from standard input, to standard output, or both; the picture keeps its format unless OUT names
     another.
     """
-    if len(inputs) > 1:
-        raise OptionError(f"- stands for one picture and cannot be mixed with other inputs, got {len(inputs)} inputs")
-    source, target = inputs[0], None if output in (None, STREAM) else Path(str(output))
+    source, *more = request.inputs
+    if more:
+        raise OptionError(f"- stands for one picture and cannot be mixed with other inputs, got {len(more) + 1} inputs")
+    target = None if request.output in (None, STREAM) else Path(str(request.output))
     if target is not None:
-        check_target(target, force=force)
+        check_target(target, force=request.force)
     elif sys.stdout.isatty():
-        raise OptionError(
-            "standard output is a terminal, which cannot show a picture; name a file with -o or use a pipe"
-        )
+        raise OptionError("standard output is a terminal, which shows no pictures; name a file with -o or use a pipe")
     stylizer, stages = load(), Stages()
     with stages.measure("decode"):
         if source == STREAM:
             photo = decode(sys.stdin.buffer.read(), name="standard input", max_pixels=stylizer.max_pixels)
         else:
             photo = read_picture(source, max_pixels=stylizer.max_pixels)
-    picture = stylizer.stylise(photo, look, stages)
+    picture = stylizer.stylise(photo, request.look, stages)
     if target is not None:
-        write(picture, target, force=force, keep_metadata=keep_metadata, stages=stages)
+        write(picture, target, force=request.force, keep_metadata=request.keep_metadata, stages=stages)
     else:
         with stages.measure("encode"):
-            data = encode(picture, picture.result_format, keep_metadata=keep_metadata)
+            data = encode(picture, picture.result_format, keep_metadata=request.keep_metadata)
         with stages.measure("write"):
             sys.stdout.buffer.write(data)
             sys.stdout.buffer.flush()
-    if as_json:
+    if request.as_json:
         places = {"input": source, "output": STREAM if target is None else str(target)}
         report = _result(places, stylizer, picture.size, stages.milliseconds)
         click.echo(json.dumps(report), err=target is None)  # standard output has the picture

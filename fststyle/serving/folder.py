@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from fststyle.errors import FststyleError, InputError, OptionError, OutputError
-from fststyle.formats import FORMATS, READABLE_SUFFIXES, WRITABLE_SUFFIXES, format_for
+from fststyle.formats import FORMATS, READABLE_SUFFIXES, WRITABLE_SUFFIXES
 from fststyle.images import read_picture
 from fststyle.serving.stylizer import Look, Stages, Stylizer, check_target, write
 
@@ -123,13 +123,14 @@ def _looks_readable(path: Path) -> bool:
 
 def _names_a_file(inputs: Sequence[str], output: str) -> bool:
     path = Path(output)
-    if path.is_dir() or not path.suffix or output.endswith(("/", os.sep)):
+    if path.is_dir() or output.endswith(("/", os.sep)):
         return False
-    if len(inputs) == 1 and Path(inputs[0]).is_file():
-        format_for(path)  # photo.jpg -o out.jpgg: a slip, not a folder of that name
-        return True
+    if len(inputs) == 1 and Path(inputs[0]).is_file() and (path.suffix or path.exists()):
+        return True  # also out.jpgg: that is a slip, and no folder, and _check_targets says so
     if path.suffix.lower() in WRITABLE_SUFFIXES:
         raise OptionError(f"several pictures cannot all be written to {output}; name a folder")
+    if path.exists():
+        raise OutputError(f"cannot make the folder {output}: there is a file of that name")
     return False
 
 

@@ -198,8 +198,8 @@ class Stylizer:
 
 def check_target(path: Path, *, force: bool) -> None:
     """Everything about a file to be written that can be known before the work; the errors are :func:`write`'s."""
-    format_for(path)
     check_output(path, overwrite=force)
+    format_for(path)
 
 
 def write(picture: Picture, path: Path, *, force: bool, keep_metadata: bool, stages: Stages | None = None) -> None:

@@ -1,3 +1,5 @@
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -89,23 +91,31 @@ def test_too_little_memory_says_what_to_do(engine: Engine, monkeypatch: pytest.M
         engine(noise(1, 20, 30, 3))
 
 
+MEMORY = """
+import re, sys
+from pathlib import Path
+import numpy as np
+from fststyle.serving.engine import Engine
+
+def mebibytes(field):
+    return int(re.search(field + r":\\s+(\\d+) kB", Path("/proc/self/status").read_text())[1]) // 1024
+
+engine = Engine(Path(sys.argv[1]), device="cpu", threads=1)
+for sides in ([32], [1280], [64, 80, 96]):
+    for side in sides:
+        engine(np.zeros((1, side, side, 3), np.uint8))
+    print(mebibytes("VmRSS"), mebibytes("VmHWM"))
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads the memory of a process from /proc")
 def test_memory_goes_back_when_sizes_change(tiny_style_file: Path) -> None:
-    """Pictures of many sizes, the largest first: what stays is far below what the largest needed."""
-
-    def resident() -> int:
-        return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
-
-    if not Path("/proc/self/statm").exists():
-        pytest.skip("reads the memory of this process from /proc")
-    engine = Engine(tiny_style_file, device="cpu", threads=1)
-    engine(noise(1, 32, 32, 3))
-    before = resident()
-    large = noise(1, 1024, 1024, 3)
-    engine(large)
-    for side in (64, 80, 96):
-        engine(noise(1, side, side, 3))
-    # One layer at full resolution is 4 channels of float32: 16 MiB; several are alive at once.
-    assert resident() - before < 16 * 2**20 + large.nbytes
+    """After one large picture and some small ones, most of what the large one took is free again."""
+    command = [sys.executable, "-c", MEMORY, str(tiny_style_file)]
+    printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    (before, _), _, (after, peak) = (map(int, line.split()) for line in printed.splitlines())
+    assert peak - before > 50
+    assert after - before < (peak - before) / 3
 
 
 def test_threads_must_be_positive(tiny_style_file: Path) -> None:

@@ -66,6 +66,12 @@ def test_a_slip_in_a_files_suffix_does_not_make_a_folder(holiday: Path) -> None:
         planned(["holiday/b.jpg"], "out.jpgg")
 
 
+def test_a_file_is_no_folder_for_results(holiday: Path) -> None:
+    (holiday / "notes").touch()
+    with pytest.raises(OutputError, match="there is a file of that name"):
+        planned(["holiday"], "notes")
+
+
 def test_several_photos_do_not_fit_into_one_file(holiday: Path) -> None:
     for inputs in (["holiday"], ["holiday/a.PNG", "holiday/b.jpg"]):
         with pytest.raises(OptionError, match="several pictures"):

@@ -133,7 +133,7 @@ def test_the_pixel_cap_is_an_option(tiny_style_file: Path, photo_file: Path) -> 
 def test_a_style_is_found_by_name(styles_folder: Path) -> None:
     assert Stylizer("tiny", device="cpu").style.origin == "user"
     with pytest.raises(StyleNotFoundError, match="did you mean 'tiny'"):
-        Stylizer("tyni")
+        Stylizer("tinny")
 
 
 def test_it_is_a_public_name(tiny_style_file: Path) -> None:
