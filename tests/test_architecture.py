@@ -38,8 +38,10 @@ def imports(source: str, package: str) -> Iterator[str]:
 
 
 def part(dotted: str) -> str:
-    """The part that a name below ``fststyle`` belongs to."""
+    """The part that a name below ``fststyle`` belongs to; ``python -m fststyle`` is the command line."""
     first = [*dotted.split("."), "", ""][1]
+    if first == "__main__":
+        return "cli"
     return first if first in PARTS else "root"
 
 

@@ -29,8 +29,8 @@ def export(checkpoint: Path, output: Path | None, preview_photo: Path | None, fo
     The file is compared with the trained network on pictures of several sizes before it is written.
     """
     check_torch_pair()
-    from fststyle.training.export import export_network
     from fststyle.training.checkpoint import load_network
+    from fststyle.training.export import export_network
 
     network, recipe = load_network(checkpoint)
     file = output or Path()
