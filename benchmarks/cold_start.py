@@ -79,9 +79,7 @@ def main() -> None:
     style = find_style(arguments.style)
     print(describe("onnxruntime-gpu", "onnxruntime", "numpy", "pillow", "click"))
     bare, program = measure(style.path, arguments.size, arguments.runs)
-    print(
-        f"{style.name} ({style.preset}), {arguments.size} x {arguments.size} px, {arguments.runs} cold starts of each in turn"
-    )
+    print(f"{style.name} ({style.preset}), {arguments.size} px square, {arguments.runs} cold starts of each in turn")
     for name, times in (("bare script", bare), ("fststyle stylize", program)):
         print(f"  {name:<17} median {statistics.median(times):.3f} s  ({min(times):.3f} to {max(times):.3f})")
     ratio = statistics.median(program) / statistics.median(bare)
