@@ -67,8 +67,9 @@ def make(recipe_file: Path, arguments: argparse.Namespace) -> Path:
     :raises StoppedError: a signal stopped the training.
     """
     from fststyle.training.export import export  # torch and Lightning: not needed for --index-only
-    from fststyle.training.fit import Run, fit
+    from fststyle.training.fit import fit
     from fststyle.training.recipe import read_recipe
+    from fststyle.training.run import Run
 
     recipe = read_recipe(recipe_file)
     run = Run(painting=arguments.paintings / recipe.file, photos=arguments.photos, out=arguments.runs / recipe.name)

@@ -12,6 +12,7 @@ import click
 from fststyle.errors import OptionError
 from fststyle.nn.compatibility import check_torch_pair
 from fststyle.training.recipe import Recipe, read_recipe, recipe_from_dict, style_name
+from fststyle.training.run import LAST, Run
 
 PAINTING_KEYS = ("title", "artist", "year", "licence", "source")
 SIGNAL_EXIT = 128
@@ -64,6 +65,7 @@ def recipe_option(flag: str, key: str, text: str) -> Callable[[Command], Command
     type=click.Path(path_type=Path),
     help="File with the loss network's weights.",
 )
+@click.option("--compile/--no-compile", default=None, help="Use torch.compile.  [default: from 1,000 steps on]")
 @click.option("--resume", is_flag=True, help="Go on from the checkpoint in the --out folder.")
 @click.option("--force", is_flag=True, help="Replace a run that is already in the --out folder.")
 @click.pass_context
@@ -78,6 +80,7 @@ def train(
     device: str,
     devices: str,
     vgg_weights: Path | None,
+    compile: bool | None,  # click passes options by name
     resume: bool,
     force: bool,
     **overrides: Any,  # one per recipe_option and painting key: click passes options by name
@@ -90,11 +93,21 @@ def train(
     recipe, painting = make_recipe(painting, config, name, overrides)
     folder = out or Path("runs") / recipe.name
     output = folder / f"{recipe.name}.onnx"
-    if not (resume or force) and (output.exists() or (folder / "last.ckpt").exists()):
+    if not (resume or force) and (output.exists() or (folder / LAST).exists()):
         raise OptionError(
             f"{folder} holds a run already; go on with --resume, replace it with --force, or choose --out"
         )
-    _train(context, recipe, painting, photos, folder, device=device, devices=devices, vgg=vgg_weights, resume=resume)
+    run = Run(
+        painting=painting,
+        photos=photos,
+        out=folder,
+        accelerator=device,
+        devices=int(devices) if devices.isdecimal() else devices,
+        vgg_weights=vgg_weights,
+        compile=compile,
+        resume=resume,
+    )
+    _train(context, recipe, run)
 
 
 def make_recipe(
@@ -121,30 +134,10 @@ def make_recipe(
     return recipe_from_dict(values), painting
 
 
-def _train(
-    context: click.Context,
-    recipe: Recipe,
-    painting: Path,
-    photos: Path,
-    out: Path,
-    *,
-    device: str,
-    devices: str,
-    vgg: Path | None,
-    resume: bool,
-) -> None:
+def _train(context: click.Context, recipe: Recipe, run: Run) -> None:
     from fststyle.training.export import export  # Lightning and ONNX take seconds to import: only when all is checked
-    from fststyle.training.fit import Run, fit
+    from fststyle.training.fit import fit
 
-    run = Run(
-        painting=painting,
-        photos=photos,
-        out=out,
-        accelerator=device,
-        devices=int(devices) if devices.isdecimal() else devices,
-        vgg_weights=vgg,
-        resume=resume,
-    )
     fitted = fit(recipe, run)
     if not fitted.main:
         return  # one process speaks and exports for all devices
@@ -155,5 +148,5 @@ def _train(
             f"stopped at step {fitted.step} of {recipe.steps}; --resume goes on from {fitted.checkpoint}", err=True
         )
         context.exit(SIGNAL_EXIT + fitted.stopped_by)
-    output = export(fitted.checkpoint, out / f"{recipe.name}.onnx", force=True)
+    output = export(fitted.checkpoint, run.out / f"{recipe.name}.onnx", force=True)
     click.echo(f"{output}\nTry it: fststyle stylize PHOTO --style {output}")

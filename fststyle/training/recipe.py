@@ -58,7 +58,7 @@ class Recipe:
         default_factory=lambda: _equal_shares("relu1_2", "relu2_2", "relu3_3", "relu4_3")
     )
     content_weight: float = 1.0
-    style_weight: float = 10.0
+    style_weight: float = 8.0
     tv_weight: float = 0.1
     style_scale: float = 1.5
     style_sizes: tuple[float, ...] = (1.0,)

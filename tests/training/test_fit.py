@@ -12,14 +12,15 @@ import pytest
 import pytorch_lightning as pl
 import torch
 
-from fststyle.errors import InputError, ModelError, TrainingError
+from fststyle.errors import DependencyError, InputError, ModelError, TrainingError
 from fststyle.nn import networks
 from fststyle.styles import Painting
 from fststyle.training import fit as fit_module
 from fststyle.training.checkpoint import load_network
-from fststyle.training.fit import Run, fit, resolve_precision, starting_network
+from fststyle.training.fit import compiling, fit, resolve_precision, starting_network
 from fststyle.training.module import StyleModule
 from fststyle.training.recipe import Recipe, read_recipe
+from fststyle.training.run import Run
 
 TINY = networks.Architecture(width=4, blocks=1, kernel=3)
 LAYERS = {"relu1_2": 1.0}
@@ -219,3 +220,31 @@ def test_precision_follows_the_hardware_only_when_left_to_it(monkeypatch: pytest
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx2": True})
     assert resolve_precision("auto", "cpu") == "32-true"
     assert resolve_precision("bf16-mixed", "cpu") == "bf16-mixed"
+
+
+@pytest.mark.parametrize(("steps", "asked", "compiles"), [(10, None, False), (5000, None, True), (10, True, True)])
+def test_long_runs_are_compiled_and_short_ones_when_asked(
+    recipe: Recipe, run: Run, monkeypatch: pytest.MonkeyPatch, steps: int, asked: bool | None, compiles: bool
+) -> None:
+    monkeypatch.setattr(fit_module.shutil, "which", lambda name: f"/usr/bin/{name}")
+    assert compiling(replace(recipe, steps=steps), replace(run, compile=asked)) is compiles
+
+
+def test_without_a_compiler_only_asking_for_it_is_an_error(
+    recipe: Recipe, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fit_module.shutil, "which", lambda name: None)
+    assert not compiling(replace(recipe, steps=5000), run)
+    with pytest.raises(DependencyError, match="needs a C\\+\\+ compiler"):
+        compiling(recipe, replace(run, compile=True))
+
+
+@pytest.mark.slow
+def test_a_compiled_run_learns_what_an_ordinary_one_does(recipe: Recipe, run: Run) -> None:
+    start = starting_network(recipe).state_dict()
+    plain = state(fit(recipe, run).checkpoint)
+    compiled = state(fit(recipe, replace(run, out=run.out / "compiled", compile=True)).checkpoint)
+    assert plain.keys() == compiled.keys()
+    learned = sum((plain[name] - start[name]).square().sum() for name in plain)
+    apart = sum((plain[name] - compiled[name]).square().sum() for name in plain)
+    assert apart < 1e-4 * learned

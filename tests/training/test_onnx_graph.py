@@ -66,12 +66,11 @@ def test_every_layer_is_one_operator(tiny_style: TinyStyle, model: ModelProto) -
     assert not set(operators) & {"Gather", "GatherND", "ReduceMean", "ReduceSum", "ConvTranspose", "BatchNormalization"}
 
 
-def test_doubling_repeats_pixels(model: ModelProto) -> None:
+def test_doubling_is_bilinear_and_half_a_pixel_off_nowhere(model: ModelProto) -> None:
     for node in (node for node in model.graph.node if node.op_type == "Resize"):
         attributes = {attribute.name: helper.get_attribute_value(attribute) for attribute in node.attribute}
-        assert attributes["mode"] == b"nearest"
-        assert attributes["coordinate_transformation_mode"] == b"asymmetric"
-        assert attributes["nearest_mode"] == b"floor"
+        assert attributes["mode"] == b"linear"
+        assert attributes["coordinate_transformation_mode"] in (b"half_pixel", b"pytorch_half_pixel")
 
 
 def test_initialisers_are_the_networks_tensors(tiny_style: TinyStyle, model: ModelProto) -> None:
