@@ -32,7 +32,7 @@ demo: $(VENV)/.installed-base ## stylise photographs with every shipped style: d
 demo-train: $(VENV)/.installed-dev ## train a new style for a few minutes and stylise with it
 	$(RUN) benchmarks/sample_pictures.py demo/pictures
 	$(BIN)/fststyle train "$(or $(PAINTING),demo/pictures/painting.png)" --photos "$(or $(PHOTOS),demo/pictures/photos)" \
-		--name demo --size 128 --batch 2 --learning-rate 0.002 --style-scale 2 --steps $(STEPS) --out demo/trained --force
+		--name demo --start starry_night --size 128 --batch 2 --style-scale 2 --steps $(STEPS) --out demo/trained --force
 	$(BIN)/fststyle stylize demo/pictures/unseen --style demo/trained/demo.onnx -o demo/trained/pictures --force
 
 test: $(VENV)/.installed-dev ## install what the tests need, and run all but the slow ones
