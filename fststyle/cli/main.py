@@ -16,6 +16,7 @@ from fststyle.errors import DependencyError, FststyleError, OptionError, OutputE
 # Where each command is, and what the list of commands says of it: neither that list nor another command imports it.
 COMMANDS: dict[str, tuple[str, str]] = {
     "stylize": ("fststyle.cli.stylize:stylize", "Stylise photos: files, folders or standard input."),
+    "video": ("fststyle.cli.video:video", "Stylise a video."),
     "styles": ("fststyle.cli.styles:styles", "List the styles there are."),
     "sheet": ("fststyle.cli.styles:sheet", "Draw a photo in every style on one sheet."),
     "train": ("fststyle.cli.train:train", "Train a style on a painting."),

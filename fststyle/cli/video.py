@@ -1,0 +1,194 @@
+"""``fststyle video``: a video in, the same video in a style out."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from fststyle.cli.stylize import device_options
+from fststyle.images import MAX_PIXELS
+from fststyle.serving.stylizer import Look, Stylizer
+from fststyle.serving.video_formats import CODECS, VideoSettings
+from fststyle.styles import DEFAULT_STYLE
+
+if TYPE_CHECKING:
+    from fststyle.serving.providers import Device
+    from fststyle.serving.video import Progress, VideoReport
+
+TERMINATED = 128 + signal.SIGTERM
+_QUALITIES = ", ".join(f"{name} {codec.quality}" for name, codec in CODECS.items())
+
+
+class _Terminated(KeyboardInterrupt):
+    """SIGTERM came."""
+
+
+class _Seconds(click.ParamType[float]):
+    """SECONDS, MM:SS or HH:MM:SS, each with decimals."""
+
+    name = "time"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        if isinstance(value, float):
+            return value
+        parts = str(value).split(":")
+        try:
+            numbers = [float(part) for part in parts]
+        except ValueError:
+            numbers = []
+        if not 1 <= len(numbers) <= 3 or any(part != part or part < 0 for part in numbers):
+            self.fail(f"{value!r} is no time; accepted are seconds, MM:SS and HH:MM:SS", param, ctx)
+        return sum(part * 60.0**place for place, part in enumerate(reversed(numbers)))
+
+
+@click.command()
+@click.argument("source", metavar="INPUT", type=click.Path(path_type=Path))
+@click.option("-o", "--output", metavar="OUT", type=click.Path(path_type=Path), required=True, help="File to write.")
+@click.option("--style", default=DEFAULT_STYLE, show_default=True, metavar="NAME|FILE.onnx", help="Which style.")
+@click.option("--strength", type=float, default=Look.strength, show_default=True, help="0 the video, 1 the full style.")
+@click.option("--keep-color", is_flag=True, help="Keep the video's colours, take the style's light and strokes.")
+@click.option("--max-size", type=int, metavar="PIXELS", help="Scale down if the longer side is above this.")
+@click.option("--max-pixels", type=int, default=MAX_PIXELS, show_default=True, help="Refuse frames with more pixels.")
+@click.option("--stabilize", is_flag=True, help="Less flicker: smooth over time where the video stands still.")
+@click.option("--start", type=_Seconds(), help="Begin here: seconds, MM:SS or HH:MM:SS.")
+@click.option("--end", type=_Seconds(), help="End here, counted from the beginning of INPUT.")
+@click.option("--codec", type=click.Choice(list(CODECS)), help="How to compress.  [default: h264; vp9 for .webm]")
+@click.option(
+    "--quality", type=int, metavar="CRF", help=f"Constant rate factor, lower is better.  [default: {_QUALITIES}]"
+)
+@device_options
+@click.option("--json", "as_json", is_flag=True, help="Print the result as a JSON object.")
+@click.option("--force", is_flag=True, help="Replace a file that exists.")
+@click.pass_context
+def video(
+    context: click.Context,
+    source: Path,
+    output: Path,
+    style: str,
+    strength: float,
+    keep_color: bool,
+    max_size: int | None,
+    max_pixels: int,
+    stabilize: bool,
+    start: float | None,
+    end: float | None,
+    codec: str | None,
+    quality: int | None,
+    device: Device,
+    threads: int | None,
+    as_json: bool,
+    force: bool,
+) -> None:
+    """Stylise the video INPUT and write OUT, whose suffix names its format.
+
+    Size, frame times, orientation and sound are those of INPUT. OUT appears when it is whole.
+    """
+    look = Look(strength=strength, keep_color=keep_color, max_size=max_size)
+    settings = VideoSettings(codec=codec, quality=quality, start=start, end=end, stabilize=stabilize)
+
+    from fststyle.serving.video import check_video_target, stylise_video
+
+    check_video_target(source, output, settings, force=force)
+    try:
+        with _terminable():
+            stylizer = Stylizer(style, device=device, threads=threads, max_pixels=max_pixels)
+            if device == "auto" and not as_json:
+                click.echo(f"fststyle: {stylizer.engine.note}", err=True)
+            with _progress(shown=not as_json and sys.stderr.isatty()) as progress:
+                report = stylise_video(stylizer, source, output, look, settings, force=force, progress=progress)
+    except _Terminated:
+        click.echo("fststyle: error: terminated", err=True)
+        context.exit(TERMINATED)
+    if as_json:
+        click.echo(json.dumps(_as_json(source, stylizer, report)))
+    else:
+        _tell(source, report)
+
+
+@contextmanager
+def _terminable() -> Iterator[None]:
+    """SIGTERM ends the block like Ctrl-C does, cleaning up on the way."""
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        raise _Terminated
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, handle)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+@contextmanager
+def _progress(*, shown: bool) -> Iterator[Progress | None]:
+    """Frames, frames per second and the time left, on standard error."""
+    if not shown:
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bars
+
+    columns = (
+        TextColumn("Stylising"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[rate]:.1f} frames/s"),
+        TimeRemainingColumn(),
+    )
+    with Bars(*columns, console=Console(stderr=True)) as bars:
+        task, started = bars.add_task("Stylising", total=None, rate=0.0), time.monotonic()
+
+        def show(done: int, total: int | None) -> None:
+            rate = done / max(1e-6, time.monotonic() - started)
+            bars.update(task, completed=done, total=None if total is None else max(done, total), rate=rate)
+
+        yield show
+
+
+def _tell(source: Path, report: VideoReport) -> None:
+    width, height = report.size
+    speed = report.frames / report.took
+    click.echo(
+        f"{click.format_filename(source)} -> {click.format_filename(report.output)} ({width} x {height}, "
+        f"{report.frames} frames, {report.seconds:.2f} s, {report.codec}; {report.took:.1f} s, {speed:.1f} frames/s)"
+    )
+    if report.left_out:
+        click.echo(
+            f"fststyle: left out, as {report.output.suffix} cannot hold it: {', '.join(report.left_out)}", err=True
+        )
+    if report.skipped:
+        click.echo(f"fststyle: left out {report.skipped} frames that came no later than the one before", err=True)
+
+
+def _as_json(source: Path, stylizer: Stylizer, report: VideoReport) -> dict[str, Any]:
+    return {
+        "input": str(source),
+        "output": str(report.output),
+        "style": stylizer.style.name,
+        "size": report.size,
+        "frames": report.frames,
+        "skipped": report.skipped,
+        "rate": float(report.rate),
+        "seconds": report.seconds,
+        "codec": report.codec,
+        "cuts": report.cuts,
+        "copied": report.copied,
+        "left_out": report.left_out,
+        "took": round(report.took, 3),
+        "milliseconds": {stage: round(spent, 2) for stage, spent in report.milliseconds.items()},
+        "provider": stylizer.engine.provider,
+    }

@@ -1,0 +1,164 @@
+import json
+import signal
+import subprocess
+import sys
+import time
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+av = pytest.importorskip("av")
+
+from fststyle.cli.main import main  # noqa: E402
+
+
+@pytest.fixture(autouse=True)
+def _tiny_style(styles_folder: Path) -> None:
+    """``--style tiny`` is there in every test."""
+
+
+def write_clip(path: Path, frames: int = 8, size: tuple[int, int] = (64, 48)) -> Path:
+    """A gradient that moves, ten frames a second."""
+    rows, columns = np.mgrid[: size[1], : size[0]]
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=10)
+        stream.width, stream.height = size
+        for number in range(frames):
+            picture = np.stack([(columns + number * 3) % 256, rows * 4 % 256, columns * 2 % 256], axis=-1)
+            frame = av.VideoFrame.from_ndarray(picture.astype(np.uint8))
+            frame.pts, frame.time_base = number, Fraction(1, 10)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    return path
+
+
+@pytest.fixture
+def clip(tmp_path: Path) -> Path:
+    return write_clip(tmp_path / "clip.mp4")
+
+
+def video(*arguments: str | Path) -> int:
+    return main(["video", "--style", "tiny", "--device", "cpu", "--threads", "1", *map(str, arguments)])
+
+
+def frames_in(path: Path) -> int:
+    with av.open(str(path)) as container:
+        return sum(1 for _ in container.decode(video=0))
+
+
+def test_a_video(clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert video(clip, "-o", tmp_path / "out.mp4") == 0
+    printed = capsys.readouterr()
+    assert printed.out.startswith(f"{clip} -> {tmp_path / 'out.mp4'} (64 x 48, 8 frames, 0.80 s, h264; ")
+    assert printed.err == ""
+    assert frames_in(tmp_path / "out.mp4") == 8
+
+
+def test_json_and_options(clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    options = ["--start", "0:00.2", "--end", "0.6", "--max-size", "32", "--codec", "vp9", "--quality", "40"]
+    assert video(clip, "-o", tmp_path / "out.mkv", *options, "--stabilize", "--keep-color", "--json") == 0
+    report = json.loads(capsys.readouterr().out)
+    assert report.pop("took") > 0
+    assert {"decode", "network", "colour", "stabilize", "encode"} <= report.pop("milliseconds").keys()
+    assert report == {
+        "input": str(clip),
+        "output": str(tmp_path / "out.mkv"),
+        "style": "tiny",
+        "size": [32, 24],
+        "frames": 4,
+        "skipped": 0,
+        "rate": 10.0,
+        "seconds": 0.4,
+        "codec": "vp9",
+        "cuts": 0,
+        "copied": [],
+        "left_out": [],
+        "provider": "CPUExecutionProvider",
+    }
+    assert frames_in(tmp_path / "out.mkv") == 4
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["out.avi"], 2, "got '.avi', accepted are .mp4, .m4v, .mov, .mkv, .webm"),
+        (["out"], 2, "got no suffix"),
+        (["out.webm", "--codec", "h264"], 2, "takes vp9, av1, not h264; h264 goes into .mp4, .m4v, .mov, .mkv"),
+        (["out.mp4", "--codec", "h265"], 2, "'h264', 'hevc', 'vp9', 'av1'"),
+        (["out.mp4", "--quality", "52"], 2, "must be 0 (best) to 51, got 52"),
+        (["out.mp4", "--start", "1:2:3:4"], 2, "accepted are seconds, MM:SS and HH:MM:SS"),
+        (["out.mp4", "--start", "noon"], 2, "'noon' is no time"),
+        (["out.mp4", "--start", "5", "--end", "4"], 2, "end must lie behind start, got 5 to 4 s"),
+        (["out.mp4", "--strength", "2"], 2, "strength must be 0 to 1"),
+        (["missing/out.mp4"], 4, "No such file or directory"),
+        (["clip.mp4", "--force"], 2, "inputs are never touched"),
+        (["clip.mp4"], 2, "inputs are never touched"),
+    ],
+)
+def test_what_cannot_be_is_one_line(
+    clip: Path,
+    arguments: list[str],
+    code: int,
+    message: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(clip.parent)
+    content = clip.read_bytes()
+    assert video("clip.mp4", "-o", *arguments) == code
+    printed = capsys.readouterr()
+    assert message in printed.err
+    assert printed.err.count("\n") == 1
+    assert [path.name for path in Path().iterdir() if path.is_file()] == ["clip.mp4"]
+    assert clip.read_bytes() == content
+
+
+def test_without_pyav_the_error_names_the_extra(clip: Path, tmp_path: Path) -> None:
+    code = "import sys; sys.modules['av'] = None; from fststyle.cli.main import main; sys.exit(main(sys.argv[1:]))"
+    command = [sys.executable, "-c", code, "video", str(clip), "-o", str(tmp_path / "out.mp4")]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 8
+    assert done.stderr == 'fststyle: error: videos need PyAV, which is not installed: pip install "fststyle[video]"\n'
+
+
+def start(*arguments: str | Path, **options: object) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "fststyle", "video", "--style", "tiny", "--device", "cpu", "--threads", "1"]
+    return subprocess.Popen(  # type: ignore[call-overload, no-any-return]
+        [*command, *map(str, arguments)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options
+    )
+
+
+@pytest.mark.parametrize(
+    ("number", "code", "message"),
+    [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "terminated")],
+)
+def test_a_signal_stops_cleanly(tmp_path: Path, number: signal.Signals, code: int, message: str) -> None:
+    clip = write_clip(tmp_path / "long.mp4", 250, (160, 120))
+    (tmp_path / "out").mkdir()
+    process = start(clip, "-o", tmp_path / "out" / "out.mp4")
+    deadline = time.monotonic() + 60
+    while not any(path.stat().st_size > 0 for path in (tmp_path / "out").iterdir()):
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    process.send_signal(number)
+    _, printed = process.communicate(timeout=30)
+    assert process.returncode == code, printed
+    assert printed.strip() == f"fststyle: error: {message}"
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_a_full_disk_is_one_error_and_leaves_nothing(tmp_path: Path) -> None:
+    resource = pytest.importorskip("resource")  # which Windows has not
+    clip = write_clip(tmp_path / "clip.mp4", 30, (320, 240))
+
+    def small_files() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, 10_000))
+
+    process = start(clip, "-o", tmp_path / "out.mp4", "--quality", "0", preexec_fn=small_files)
+    _, printed = process.communicate(timeout=60)
+    assert process.returncode == 4, printed
+    assert printed == f"fststyle: error: cannot write {tmp_path / 'out.mp4'}: file too large\n"
+    assert {path.name for path in tmp_path.iterdir()} == {"clip.mp4", "styles"}
