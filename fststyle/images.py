@@ -8,12 +8,14 @@ import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from io import BytesIO
+from math import ceil
 from pathlib import Path
 from typing import IO
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import ExifTags, Image
+from PIL import Image
+from PIL.JpegImagePlugin import JpegImageFile
 
 from fststyle.atomic import atomic_path, atomic_write
 from fststyle.colour import srgb_profile, to_srgb
@@ -25,7 +27,8 @@ from fststyle.errors import (
     OutputError,
     UnsupportedFormatError,
 )
-from fststyle.formats import FORMATS, HEADER_BYTES, recognise
+from fststyle.exif import read_exif
+from fststyle.formats import FORMATS, HEADER_BYTES, Format, recognise
 
 __all__ = [
     "MAX_PIXELS",
@@ -36,12 +39,21 @@ __all__ = [
     "encode",
     "from_pillow",
     "load_rgb",
+    "picture_size",
     "read_picture",
     "to_pillow",
 ]
 
 MAX_PIXELS = 200_000_000
 """The default cap on width times height, held against the header before anything is decoded."""
+
+_DRAFT_MARGIN = 1.9
+"""How much larger than wanted a JPEG must come out of a decoding at 1/2, 1/4 or 1/8 of its size: what the decoder's
+scaling does to the finest detail is then lost in the Lanczos step anyway.
+"""
+
+_DRAFT_SIDE = 16
+"""Pixels. In a smaller result the filling of the edge blocks, which scaling mixes in, would weigh too much."""
 
 _ORIENTATIONS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -52,19 +64,6 @@ _ORIENTATIONS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-# What EXIF says about the photo. Everything else in its first directory describes how the old file stored its pixels,
-# and the second directory is a thumbnail of the photo before stylising.
-_KEPT_TAGS = (
-    ExifTags.Base.ImageDescription,
-    ExifTags.Base.Make,
-    ExifTags.Base.Model,
-    ExifTags.Base.Software,
-    ExifTags.Base.DateTime,
-    ExifTags.Base.Artist,
-    ExifTags.Base.HostComputer,
-    ExifTags.Base.Copyright,
-)
-_STALE_TAGS = (ExifTags.Base.ExifImageWidth, ExifTags.Base.ExifImageHeight, ExifTags.Base.ExifInteroperabilityOffset)
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,10 +92,9 @@ class Picture:
 
     def limited(self, max_size: int | None) -> Picture:
         """Scaled down (Lanczos) so that the longer side has at most ``max_size`` pixels; never scaled up."""
-        if max_size is None or max(self.size) <= max_size:
+        size = _limited_size(self.size, max_size)
+        if size == self.size:
             return self
-        scale = max_size / max(self.size)
-        size = (max(1, round(self.size[0] * scale)), max(1, round(self.size[1] * scale)))
         small = np.asarray(Image.fromarray(self.pixels).resize(size, Image.Resampling.LANCZOS))
         alpha = self.alpha
         if alpha is not None:
@@ -104,13 +102,16 @@ class Picture:
         return replace(self, pixels=small, alpha=alpha)
 
 
-def read_picture(path: Path | str, *, max_pixels: int = MAX_PIXELS) -> Picture:
-    """The first frame of a picture file; errors are those of :func:`decode`."""
-    try:
-        with Path(path).open("rb") as file:
-            return _decode(file, str(path), max_pixels)
-    except OSError as error:
-        raise InputError(f"cannot read {path}: {error.strerror or error}") from error
+def read_picture(path: Path | str, *, max_pixels: int = MAX_PIXELS, max_size: int | None = None) -> Picture:
+    """The first frame of a picture file; ``max_size`` and errors are those of :func:`decode`."""
+    with _opened(path) as file:
+        return _decode(file, str(path), max_pixels, max_size)
+
+
+def picture_size(path: Path | str, *, max_pixels: int = MAX_PIXELS) -> tuple[int, int]:
+    """Width and height as the header tells them, before any rotation; errors are those of :func:`decode`."""
+    with _opened(path) as file, _header(file, str(path), max_pixels) as (image, _):
+        return image.size
 
 
 def load_rgb(path: Path | str, *, max_pixels: int = MAX_PIXELS) -> NDArray[np.uint8]:
@@ -118,11 +119,14 @@ def load_rgb(path: Path | str, *, max_pixels: int = MAX_PIXELS) -> NDArray[np.ui
     return read_picture(path, max_pixels=max_pixels).pixels
 
 
-def decode(data: bytes, *, name: str = "the picture", max_pixels: int = MAX_PIXELS) -> Picture:
+def decode(
+    data: bytes, *, name: str = "the picture", max_pixels: int = MAX_PIXELS, max_size: int | None = None
+) -> Picture:
     """The first frame of an encoded picture; ``name`` is what messages call it.
 
-    Grey, 1-bit, palette, CMYK, YCbCr, LAB and 16-bit integer pictures become 8-bit RGB, transparency of any kind an
-    alpha channel.
+    With ``max_size`` it is what :meth:`Picture.limited` would make of it; JPEGs much larger than that are decoded at a
+    fraction of their size, in a fraction of the time. Grey, 1-bit, palette, CMYK, YCbCr, LAB and 16-bit integer
+    pictures become 8-bit RGB, transparency of any kind an alpha channel.
 
     :raises UnsupportedFormatError: the bytes are none of :data:`~fststyle.formats.FORMATS`, or hold floating-point
         pixels.
@@ -130,13 +134,14 @@ def decode(data: bytes, *, name: str = "the picture", max_pixels: int = MAX_PIXE
     :raises InputError: empty, cut short or damaged.
     :raises DependencyError: HEIC without pillow-heif.
     """
-    return _decode(BytesIO(data), name, max_pixels)
+    return _decode(BytesIO(data), name, max_pixels, max_size)
 
 
 def from_pillow(image: Image.Image, *, max_pixels: int = MAX_PIXELS) -> Picture:
     """The same treatment for a Pillow image, which stays as it was; errors are those of :func:`decode`."""
     with _damage_reported("the image"):
-        return _picture(image, "the image", max_pixels, FORMATS["PNG"].name)
+        _check_size(image.size, "the image", max_pixels)
+        return _picture(image, "the image", FORMATS["PNG"].name)
 
 
 def to_pillow(picture: Picture) -> Image.Image:
@@ -174,14 +179,31 @@ def encode(picture: Picture, format_name: str, *, keep_metadata: bool = False) -
     return buffer.getvalue()
 
 
-def _decode(file: IO[bytes], name: str, max_pixels: int) -> Picture:
+@contextlib.contextmanager
+def _opened(path: Path | str) -> Iterator[IO[bytes]]:
+    try:
+        with Path(path).open("rb") as file:
+            yield file
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {error.strerror or error}") from error
+
+
+def _decode(file: IO[bytes], name: str, max_pixels: int, max_size: int | None) -> Picture:
+    with _header(file, name, max_pixels) as (image, source):
+        return _picture(image, name, source.name, max_size).limited(max_size)
+
+
+@contextlib.contextmanager
+def _header(file: IO[bytes], name: str, max_pixels: int) -> Iterator[tuple[Image.Image, Format]]:
+    """The picture with nothing read but its header, and what is raised from then on as errors of ours."""
     header = file.read(HEADER_BYTES)
     if not header:
         raise InputError(f"{name} is empty (0 bytes)")
     file.seek(0)
     source = recognise(header, name)
     with _damage_reported(name), source.open(file) as image:
-        return _picture(image, name, max_pixels, source.name)
+        _check_size(image.size, name, max_pixels)
+        yield image, source
 
 
 @contextlib.contextmanager
@@ -196,21 +218,46 @@ def _damage_reported(name: str) -> Iterator[None]:
         raise InputError(f"{name} is damaged or cut short: {error}") from error
 
 
-def _picture(image: Image.Image, name: str, max_pixels: int, format_name: str) -> Picture:
-    width, height = image.size
+def _check_size(size: tuple[int, int], name: str, max_pixels: int) -> None:
+    width, height = size
     if width * height > max_pixels:
         cap = f"{max_pixels / 1e6:g} megapixels"
         raise ImageTooLargeError(f"{name} has {width} x {height} pixels, above the cap of {cap} (max_pixels)")
     if width < 1 or height < 1:
         raise InputError(f"{name} has no pixels: its size is {width} x {height}")
+
+
+def _limited_size(size: tuple[int, int], max_size: int | None) -> tuple[int, int]:
+    if max_size is None or max(size) <= max_size:
+        return size
+    scale = max_size / max(size)
+    return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
+
+
+def _picture(image: Image.Image, name: str, format_name: str, max_size: int | None = None) -> Picture:
+    size = _limited_size(image.size, max_size)
+    box = _draft(image, size) if isinstance(image, JpegImageFile) else None
     image.load()
-    exif, orientation = _read_exif(image)
+    exif, orientation = read_exif(image)
     colour, alpha = _split(image, name)
     colour = to_srgb(colour, image.info.get("icc_profile"))
+    if box is not None:
+        colour = colour.resize(size, Image.Resampling.LANCZOS, box)
     if orientation in _ORIENTATIONS:
         colour = colour.transpose(_ORIENTATIONS[orientation])
         alpha = alpha.transpose(_ORIENTATIONS[orientation]) if alpha else None
     return Picture(np.asarray(colour), None if alpha is None else np.asarray(alpha), format_name, exif)
+
+
+def _draft(image: JpegImageFile, size: tuple[int, int]) -> tuple[float, float, float, float] | None:
+    """Makes the decoder leave out detail that ``size`` has no room for; the picture's own area in what it will give, or
+    None where nothing can be left out. The decoder rounds up to whole pixels, so the area may end inside the last one.
+    """
+    full = image.size
+    if min(size) < _DRAFT_SIDE:
+        return None
+    drafted = image.draft(None, (ceil(size[0] * _DRAFT_MARGIN), ceil(size[1] * _DRAFT_MARGIN)))
+    return drafted[1] if drafted is not None and image.size != full else None
 
 
 def _split(image: Image.Image, name: str) -> tuple[Image.Image, Image.Image | None]:
@@ -231,26 +278,3 @@ def _split(image: Image.Image, name: str) -> tuple[Image.Image, Image.Image | No
     if image.mode in ("L", "RGB", "CMYK", "LAB", "YCbCr"):
         return image, None
     return image.convert("L" if image.mode == "1" else "RGB"), None
-
-
-def _read_exif(image: Image.Image) -> tuple[bytes | None, int]:
-    """What to keep of the EXIF, and the orientation (1 when there is none). Damaged EXIF counts as none, as it does in
-    viewers.
-    """
-    try:
-        original = image.getexif()
-        if not original:
-            return None, 1
-        kept = Image.Exif()
-        for tag in _KEPT_TAGS:
-            if tag in original:
-                kept[tag] = original[tag]
-        kept[ExifTags.Base.Orientation] = 1
-        details = {tag: value for tag, value in original.get_ifd(ExifTags.IFD.Exif).items() if tag not in _STALE_TAGS}
-        if ExifTags.Base.ColorSpace in details:
-            details[ExifTags.Base.ColorSpace] = 1  # sRGB
-        kept.get_ifd(ExifTags.IFD.Exif).update(details)
-        kept.get_ifd(ExifTags.IFD.GPSInfo).update(original.get_ifd(ExifTags.IFD.GPSInfo))
-        return kept.tobytes(), int(original.get(ExifTags.Base.Orientation, 1))
-    except Exception:  # the parser raises nearly anything on damaged data
-        return None, 1

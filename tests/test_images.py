@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import ExifTags, Image
+from PIL.JpegImagePlugin import JpegImageFile
 
 from fststyle.colour import srgb_profile
 from fststyle.errors import ImageTooLargeError, InputError, OptionError, OutputError, UnsupportedFormatError
-from fststyle.images import Picture, decode, encode, from_pillow, load_rgb, read_picture, to_pillow
+from fststyle.images import Picture, decode, encode, from_pillow, load_rgb, picture_size, read_picture, to_pillow
 
 LOSSLESS = ["PNG", "TIFF"]
 LOSSY = ["JPEG", "WEBP", "AVIF"]
@@ -303,3 +304,65 @@ def test_heic_is_read_and_its_result_is_a_jpeg() -> None:
         decode(buffer.getvalue(), max_pixels=3000)
     with pytest.raises(InputError, match="damaged"):
         decode(buffer.getvalue()[:-200])
+
+
+def photograph(width: int, height: int, format_name: str, exif: Image.Exif | None = None) -> bytes:
+    """Soft shapes and an edge, compressed as a camera does."""
+    random = np.random.default_rng(3)
+    clouds = Image.fromarray(random.integers(0, 256, (7, 9, 3), dtype=np.uint8))
+    image = clouds.resize((width, height), Image.Resampling.BICUBIC)
+    image.paste((250, 240, 20), (0, 0, width // 3, height // 5))
+    buffer = BytesIO()
+    image.save(buffer, format_name, quality=92, exif=exif or Image.Exif())
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize("orientation", [1, 2, 5, 6, 8])
+@pytest.mark.parametrize(("width", "height"), [(801, 603), (403, 801), (1201, 67), (1000, 9)])
+@pytest.mark.parametrize("max_size", [1, 50, 99, 210, 400, 900])
+def test_a_jpeg_limited_while_it_is_decoded_shows_the_same(
+    width: int, height: int, orientation: int, max_size: int
+) -> None:
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = orientation
+    data = photograph(width, height, "JPEG", exif)
+    plain, limited = decode(data).limited(max_size), decode(data, max_size=max_size)
+    assert limited.size == plain.size
+    assert limited.exif == plain.exif
+    difference = np.abs(limited.pixels.astype(float) - plain.pixels)
+    assert difference.mean() < 1.5
+
+
+def test_other_formats_are_limited_after_decoding() -> None:
+    data = photograph(300, 200, "PNG")
+    np.testing.assert_array_equal(decode(data, max_size=90).pixels, decode(data).limited(90).pixels)
+
+
+def test_a_limit_asks_the_decoder_for_less(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[int, int]] = []
+    load = JpegImageFile.load
+
+    def watched(image: JpegImageFile) -> object:
+        asked.append(image.size)
+        return load(image)
+
+    monkeypatch.setattr(JpegImageFile, "load", watched)
+    data = photograph(800, 600, "JPEG")
+    for max_size in (100, 205, 405, 500):
+        decode(data, max_size=max_size)
+    assert list(dict.fromkeys(asked)) == [(200, 150), (400, 300), (800, 600)]
+
+
+def test_a_damaged_jpeg_is_damaged_at_every_size() -> None:
+    data = photograph(800, 600, "JPEG")
+    with pytest.raises(InputError, match="damaged or cut short"):
+        decode(data[: len(data) // 2], max_size=50)
+
+
+def test_the_size_of_a_picture_comes_from_its_header(tmp_path: Path) -> None:
+    (tmp_path / "a.jpg").write_bytes(photograph(300, 200, "JPEG")[:2000])  # the pixels are missing
+    assert picture_size(tmp_path / "a.jpg") == (300, 200)
+    with pytest.raises(ImageTooLargeError, match="above the cap"):
+        picture_size(tmp_path / "a.jpg", max_pixels=100)
+    with pytest.raises(InputError, match="No such file"):
+        picture_size(tmp_path / "b.jpg")

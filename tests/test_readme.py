@@ -137,8 +137,7 @@ def photos_at_hand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def section_block(heading: str, language: str) -> str:
     section = read("README.md").partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
-    blocks: dict[str, str] = dict(BLOCK.findall(section))
-    return blocks[language]
+    return next(str(block) for found, block in BLOCK.findall(section) if found == language)
 
 
 def test_the_stylising_commands_do_what_they_say(photos_at_hand: Path) -> None:

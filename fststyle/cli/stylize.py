@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from fststyle.errors import BatchError, OptionError, outcome
+from fststyle.cli.batch import Request, stylize_files
+from fststyle.cli.report import as_json
+from fststyle.errors import OptionError
 from fststyle.images import MAX_PIXELS, decode, encode, read_picture
 from fststyle.serving.stylizer import Look, Stages, Stylizer, check_target, write
-from fststyle.styles import DEFAULT_STYLE
+from fststyle.styles import DEFAULT_STYLE, find_style
 
 if TYPE_CHECKING:
-    from fststyle.serving.folder import Finished
     from fststyle.serving.providers import Device
 
 STREAM = "-"
@@ -39,19 +39,29 @@ def device_options(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.command()
 @click.argument("inputs", nargs=-1, required=True, metavar="INPUT...")
 @click.option("-o", "--output", metavar="OUT", help="File or folder to write, or - for standard output.")
-@click.option("--style", default=DEFAULT_STYLE, show_default=True, metavar="NAME|FILE.onnx", help="Which style.")
+@click.option(
+    "--style",
+    "names",
+    multiple=True,
+    default=[DEFAULT_STYLE],
+    show_default=True,
+    metavar="NAME|FILE.onnx",
+    help="Which style; may be repeated, and each result's name then ends in its style's.",
+)
 @click.option("--strength", type=float, default=Look.strength, show_default=True, help="0 the photo, 1 the full style.")
 @click.option("--keep-color", is_flag=True, help="Keep the photo's colours, take the style's light and strokes.")
 @click.option("--max-size", type=int, metavar="PIXELS", help="Scale down photos whose longer side is above this.")
 @click.option("--max-pixels", type=int, default=MAX_PIXELS, show_default=True, help="Refuse photos with more pixels.")
 @device_options
 @click.option("--keep-metadata", is_flag=True, help="Keep EXIF, location included; else all metadata are left out.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line for each result.")
-@click.option("--force", is_flag=True, help="Replace files that exist.")
+@click.option("--json", "print_json", is_flag=True, help="Print one JSON object a line for each result.")
+@click.option("--report", type=click.Path(path_type=Path), metavar="FILE", help="Append the same lines to FILE.")
+@click.option("--watch", is_flag=True, help="Go on with what arrives in the folders, until Ctrl-C or SIGTERM.")
+@click.option("--force", is_flag=True, help="Replace files that exist; without it, what is done is skipped.")
 def stylize(
     inputs: tuple[str, ...],
     output: str | None,
-    style: str,
+    names: tuple[str, ...],
     strength: float,
     keep_color: bool,
     max_size: int | None,
@@ -59,105 +69,65 @@ def stylize(
     device: Device,
     threads: int | None,
     keep_metadata: bool,
-    as_json: bool,
+    print_json: bool,
+    report: Path | None,
+    watch: bool,
     force: bool,
 ) -> None:
     """Stylise each INPUT: a photo, a folder of any depth, a glob, or - for standard input.
 
     One photo goes to the file OUT; several go to the folder OUT, sub-folders kept. Without -o the result of photo.jpg
-    is photo-STYLE.jpg beside it. A photo that fails does not stop the others.
+    is photo-STYLE.jpg beside it. A photo that fails does not stop the others. Results that an earlier run wrote to the
+    folder OUT are skipped, if photo and settings are the same, so that a run that was cut off goes on where it stopped.
     """
-    look = Look(strength=strength, keep_color=keep_color, max_size=max_size)
-    request = _Request(
-        inputs=inputs, output=output, look=look, keep_metadata=keep_metadata, as_json=as_json, force=force
+    request = Request(
+        inputs=inputs,
+        output=output,
+        look=Look(strength=strength, keep_color=keep_color, max_size=max_size),
+        keep_metadata=keep_metadata,
+        as_json=print_json,
+        report=report,
+        watch=watch,
+        force=force,
     )
 
-    def load() -> Stylizer:
-        stylizer = Stylizer(style, device=device, threads=threads, max_pixels=max_pixels)
-        if device == "auto" and not as_json:
-            click.echo(f"fststyle: {stylizer.engine.note}", err=True)
-        return stylizer
+    def load() -> dict[str, Stylizer]:
+        stylizers = [Stylizer(name, device=device, threads=threads, max_pixels=max_pixels) for name in names]
+        if device == "auto" and not print_json:
+            for note in dict.fromkeys(stylizer.engine.note for stylizer in stylizers):
+                click.echo(f"fststyle: {note}", err=True)
+        return {stylizer.style.name: stylizer for stylizer in stylizers}
 
+    names = tuple(dict.fromkeys(names))
     if STREAM in (*inputs, output):
-        _stylize_stream(request, load)
+        _stylize_stream(request, load, len(names))
     else:
-        _stylize_files(request, load, Path(style).stem)
+        stylize_files(request, lambda: [find_style(name) for name in names], load)
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Request:
-    inputs: tuple[str, ...]
-    output: str | None
-    look: Look
-    keep_metadata: bool
-    as_json: bool
-    force: bool
-
-
-def _stylize_files(request: _Request, load: Callable[[], Stylizer], style: str) -> None:
-    from fststyle.serving.folder import plan_jobs, run_jobs
-
-    jobs = plan_jobs(request.inputs, request.output, style=style, force=request.force)
-    stylizer = load()
-    failed = []
-    finished = run_jobs(stylizer, jobs, request.look, force=request.force, keep_metadata=request.keep_metadata)
-    for result in finished if request.as_json else _with_progress(finished, len(jobs)):
-        if request.as_json:
-            click.echo(json.dumps(_as_json(result, stylizer)))
-        elif result.size is not None:
-            seconds = sum(result.milliseconds.values()) / 1000
-            width, height = result.size
-            source, target = map(click.format_filename, (result.job.source, result.job.target))
-            click.echo(f"{source} -> {target} ({width} x {height}, {seconds:.2f} s)")
-        if result.error is not None:
-            if len(jobs) == 1:
-                raise result.error
-            failed.append(result)
-            click.echo(f"fststyle: error: {result.error}", err=True)
-    if failed:
-        raise BatchError(
-            f"{len(failed)} of {len(jobs)} pictures failed: {', '.join(str(f.job.source) for f in failed)}"
-        )
-
-
-def _as_json(result: Finished, stylizer: Stylizer) -> dict[str, Any]:
-    places = {"input": str(result.job.source), "output": str(result.job.target)}
-    if result.error is not None:
-        error = {"type": type(result.error).__name__, "message": str(result.error)}
-        return {**places, "error": {**error, "exit_code": outcome(result.error).exit_code}}
-    return _result(places, stylizer, result.size, result.milliseconds)
-
-
-def _result(
-    places: dict[str, str], stylizer: Stylizer, size: tuple[int, int] | None, milliseconds: dict[str, float]
-) -> dict[str, Any]:
-    return {
-        **places,
-        "style": stylizer.style.name,
-        "size": size,
-        "milliseconds": {stage: round(spent, 2) for stage, spent in milliseconds.items()},
-        "provider": stylizer.engine.provider,
-    }
-
-
-def _stylize_stream(request: _Request, load: Callable[[], Stylizer]) -> None:
+def _stylize_stream(request: Request, load: Callable[[], dict[str, Stylizer]], styles: int) -> None:
     """One photo from standard input, to standard output, or both; the picture keeps its format unless OUT names
     another.
     """
     source, *more = request.inputs
     if more:
         raise OptionError(f"- stands for one picture and cannot be mixed with other inputs, got {len(more) + 1} inputs")
+    if styles > 1 or request.watch or request.report is not None:
+        raise OptionError("- stands for one picture: several styles, --watch and --report are for files and folders")
     target = None if request.output in (None, STREAM) else Path(str(request.output))
     if target is not None:
         check_target(target, force=request.force)
     elif sys.stdout.isatty():
         raise OptionError("standard output is a terminal, which shows no pictures; name a file with -o or use a pipe")
-    stylizer, stages = load(), Stages()
+    ((style, stylizer),) = load().items()
+    stages = Stages()
     with stages.measure("decode"):
+        max_pixels, max_size = stylizer.max_pixels, request.look.max_size
         if source == STREAM:
-            photo = decode(sys.stdin.buffer.read(), name="standard input", max_pixels=stylizer.max_pixels)
+            data = sys.stdin.buffer.read()
+            photo = decode(data, name="standard input", max_pixels=max_pixels, max_size=max_size)
         else:
-            photo = read_picture(source, max_pixels=stylizer.max_pixels)
+            photo = read_picture(source, max_pixels=max_pixels, max_size=max_size)
     picture = stylizer.stylise(photo, request.look, stages)
     if target is not None:
         write(picture, target, force=request.force, keep_metadata=request.keep_metadata, stages=stages)
@@ -168,22 +138,6 @@ def _stylize_stream(request: _Request, load: Callable[[], Stylizer]) -> None:
             sys.stdout.buffer.write(data)
             sys.stdout.buffer.flush()
     if request.as_json:
-        places = {"input": source, "output": STREAM if target is None else str(target)}
-        report = _result(places, stylizer, picture.size, stages.milliseconds)
+        places = {"input": source, "output": STREAM if target is None else str(target), "style": style}
+        report = as_json(places, stylizer, picture.size, stages.milliseconds)
         click.echo(json.dumps(report), err=target is None)  # standard output has the picture
-
-
-def _with_progress(finished: Iterable[Finished], count: int) -> Iterator[Finished]:
-    """Passes results on, with a bar on standard error if there are several and that is a terminal."""
-    if count < 2 or not sys.stderr.isatty():
-        yield from finished
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (TextColumn("Stylising"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), redirect_stdout=sys.stdout.isatty()) as bar:
-        task = bar.add_task("Stylising", total=count)
-        for result in finished:
-            yield result
-            bar.advance(task)

@@ -156,7 +156,7 @@ class Stylizer:
         look = Look(strength=strength, keep_color=keep_color, max_size=max_size)
         if output is not None:
             check_target(Path(output), force=force)
-        picture = self.stylise(self._read(image), look)
+        picture = self.stylise(self._read(image, look.max_size), look)
         if output is not None:
             write(picture, Path(output), force=force, keep_metadata=keep_metadata)
             return Path(output)
@@ -184,15 +184,15 @@ class Stylizer:
                 pixels = keep_chroma(pixels, photo.pixels)
             return replace(photo, pixels=blend(photo.pixels, pixels, look.strength))
 
-    def _read(self, image: str | Path | bytes | Image.Image | NDArray[np.uint8]) -> Picture:
+    def _read(self, image: str | Path | bytes | Image.Image | NDArray[np.uint8], max_size: int | None) -> Picture:
         if isinstance(image, bytes):
-            return decode(image, max_pixels=self.max_pixels)
+            return decode(image, max_pixels=self.max_pixels, max_size=max_size)
         if isinstance(image, Image.Image):
             return from_pillow(image, max_pixels=self.max_pixels)
         if isinstance(image, np.ndarray):
             return _from_array(image)
         if isinstance(image, str | Path):
-            return read_picture(image, max_pixels=self.max_pixels)
+            return read_picture(image, max_pixels=self.max_pixels, max_size=max_size)
         raise InputError(f"expected a path, bytes, a Pillow image or an array, got {type(image).__name__}")
 
 

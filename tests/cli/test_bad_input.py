@@ -33,6 +33,9 @@ def work(styles_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     (folder / "damaged.onnx").write_bytes((styles_folder / "tiny.onnx").read_bytes()[:5000])
     (folder / "text.onnx").write_text("This is not a network.\n")
     (folder / "foreign.onnx").write_bytes(foreign_network())
+    (folder / "twin").mkdir()
+    for name in ("twin/tiny.onnx", "other.onnx"):
+        (folder / name).write_bytes((styles_folder / "tiny.onnx").read_bytes())
     clear = Image.new("RGBA", (20, 20), (255, 0, 0, 100))
     clear.save(folder / "clear.png")
     Image.new("RGB", (1, 1), "red").save(folder / "dot.png")
@@ -77,6 +80,14 @@ CASES = [
     ("photo.jpg -o out/x.jpg --strength 1.1", 2, "strength must be 0 to 1, got 1.1"),
     ("photo.jpg -o out/x.jpg --max-size -3", 2, "max_size must be at least 1 pixel, got -3"),
     ("photo.jpg -o out/x.jpg --threads 0", 2, "threads must be at least 1, got 0"),
+    ("photo.jpg -o out/x.jpg --style tiny --style twin/tiny.onnx", 2, "two styles have one name"),
+    ("photo.jpg -o out/x.jpg --style tiny --style other.onnx", 2, "several styles cannot all be written to out/x.jpg"),
+    ("photo.jpg -o out/x.jpg --report text.jpg", 4, "text.jpg exists already and is no report"),
+    ("photo.jpg -o out/x.jpg --report photo.jpg", 4, "photo.jpg exists already and is no report"),
+    ("photo.jpg -o out --watch", 2, "--watch is for folders; photo.jpg is none"),
+    ("empty --watch", 2, "say with -o in which folder"),
+    ("empty -o photo.jpg --watch", 2, "several pictures cannot all be written to photo.jpg"),
+    ("empty -o text.onnx --watch", 4, "there is a file of that name"),
 ]
 
 
@@ -107,7 +118,7 @@ def test_a_batch_names_every_bad_file_and_does_the_rest(work: Path, capsys: pyte
     *lines, last = capsys.readouterr().err.splitlines()
     assert [line.removeprefix("fststyle: error: ").partition(" ")[0] for line in lines] == bad
     assert last == f"fststyle: error: 4 of 5 pictures failed: {', '.join(bad)}"
-    assert [path.name for path in (work / "out").iterdir()] == ["photo.jpg"]
+    assert [path.name for path in (work / "out").iterdir() if path.is_file()] == ["photo.jpg"]
 
 
 @pytest.fixture

@@ -62,7 +62,7 @@ def test_a_bad_photo_does_not_stop_a_batch(
     (tmp_path / "in" / "b.jpg").write_bytes(photo_file.read_bytes()[:400])
     assert stylize(tmp_path / "in", "-o", tmp_path / "out") == 1
     printed = capsys.readouterr()
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a.jpg", "c.jpg"]
+    assert sorted(path.name for path in (tmp_path / "out").glob("*.*g")) == ["a.jpg", "c.jpg"]
     assert printed.err.splitlines()[0].startswith(f"fststyle: error: {tmp_path / 'in' / 'b.jpg'} is damaged")
     assert printed.err.splitlines()[1:] == [f"fststyle: error: 1 of 3 pictures failed: {tmp_path / 'in' / 'b.jpg'}"]
 
@@ -76,10 +76,11 @@ def test_json_is_one_object_a_line(photo_file: Path, tmp_path: Path, capsys: pyt
         "input": str(photo_file),
         "output": str(tmp_path / "out" / "photo.jpg"),
         "style": "tiny",
+        "status": "written",
         "size": [20, 15],
         "provider": "CPUExecutionProvider",
     }
-    assert bad["input"] == str(tmp_path / "bad.jpg")
+    assert (bad["input"], bad["style"], bad["status"]) == (str(tmp_path / "bad.jpg"), "tiny", "failed")
     assert (bad["error"]["type"], bad["error"]["exit_code"]) == ("UnsupportedFormatError", 3)
 
 
@@ -180,3 +181,4 @@ def test_a_batch_on_a_terminal_shows_progress(
         monkeypatch.setattr(sys, "stderr", terminal)
         assert stylize(*inputs, "-o", tmp_path / f"out{len(inputs)}") == 0
         assert ("Stylising" in terminal.getvalue()) == shown
+        assert ("files/s" in terminal.getvalue()) == shown
