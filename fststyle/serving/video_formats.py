@@ -64,7 +64,7 @@ class VideoSettings:
     """What to make of a video, besides its look.
 
     ``codec``: a name in :data:`CODECS`, None for the default of the file's format. ``quality``: constant rate factor,
-    None for the codec's default. ``start`` and ``end``: seconds from the first frame of the file, frames from ``start``
+    None for the codec's default. ``start`` and ``end``: seconds from the beginning of the file; frames from ``start``
     up to and without ``end`` are kept. ``stabilize``: reduce flicker (:class:`~fststyle.serving.stabilize.Stabilizer`).
 
     :raises OptionError: a value out of range, an unknown codec.

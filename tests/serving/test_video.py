@@ -176,6 +176,29 @@ def test_sound_that_the_file_cannot_hold_is_said(run: Run, tmp_path: Path) -> No
     assert [path.name for path in tmp_path.iterdir()] == ["in.mp4"]
 
 
+def test_subtitles_are_copied_or_named(stylizer: Stylizer, tmp_path: Path) -> None:
+    (tmp_path / "in.srt").write_text("1\n00:00:00,200 --> 00:00:00,600\nhello\n\n")
+    source = tmp_path / "in.mkv"
+    with (
+        av.open(str(Clip().write(tmp_path / "in.mp4"))) as film,
+        av.open(str(tmp_path / "in.srt")) as texts,
+        av.open(str(source), "w") as both,
+    ):
+        for part in (film, texts):
+            for stream in part.streams:
+                both.add_stream_from_template(stream, opaque=True)
+        for part, first in ((film, 0), (texts, len(film.streams))):
+            for packet in part.demux():
+                if packet.dts is not None:
+                    packet.stream = both.streams[first + packet.stream.index]
+                    both.mux(packet)
+    report = stylise_video(stylizer, source, tmp_path / "out.mkv", Look(strength=0), VideoSettings())
+    assert (report.copied, report.left_out) == (["audio aac", "subtitle subrip"], [])
+    assert packets_of(report.output, "subtitle") == packets_of(source, "subtitle")
+    report = stylise_video(stylizer, source, tmp_path / "out.mp4", Look(strength=0), VideoSettings())
+    assert (report.copied, report.left_out) == (["audio aac"], ["subtitle subrip"])
+
+
 @pytest.mark.parametrize("codec", ["h264", "hevc", "vp9", "av1"])
 @pytest.mark.parametrize("size", [(64, 48), (65, 49)], ids=["even", "odd"])
 def test_every_codec_keeps_the_size(run: Run, codec: str, size: tuple[int, int], tmp_path: Path) -> None:
