@@ -19,6 +19,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "video": ("fststyle.cli.video:video", "Stylise a video."),
     "styles": ("fststyle.cli.styles:styles", "List the styles there are."),
     "sheet": ("fststyle.cli.styles:sheet", "Draw a photo in every style on one sheet."),
+    "doctor": ("fststyle.cli.doctor:doctor", "Try what stylising needs, and say what mends it."),
     "train": ("fststyle.cli.train:train", "Train a style on a painting."),
     "export": ("fststyle.cli.export:export", "Turn a checkpoint into a style's ONNX file."),
     "photos": ("fststyle.cli.photos:photos", "Download photos to train on."),

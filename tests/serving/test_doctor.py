@@ -1,0 +1,87 @@
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from fststyle.errors import DeviceError, OptionError
+from fststyle.formats import FORMATS
+from fststyle.serving import doctor
+from fststyle.serving.doctor import Check, check_all, estimate
+from fststyle.styles import read_style
+
+
+@pytest.fixture
+def shipped(styles_folder: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """A folder of shipped styles, with nothing in it; ``tiny`` is the user's."""
+    folder = tmp_path / "shipped"
+    folder.mkdir()
+    monkeypatch.setattr("fststyle.styles.shipped_folder", lambda: folder)
+    monkeypatch.setattr(doctor, "shipped_folder", lambda: folder)
+    return folder
+
+
+def checked(device: str = "cpu") -> dict[str, Check]:
+    return {check.name: check for check in check_all(device)}  # type: ignore[arg-type]
+
+
+def test_every_format_is_tried(shipped: Path) -> None:
+    checks = checked()
+    assert {f"codec {name}" for name in FORMATS} <= checks.keys()
+    assert all(checks[f"codec {name}"].status == "works" for name in ("JPEG", "PNG", "GIF", "BMP", "PPM"))
+
+
+def test_a_codec_that_does_not_work_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    broken = replace(FORMATS["PNG"], opener=("PIL.PngImagePlugin", "NoSuchThing"))
+    monkeypatch.setitem(FORMATS, "PNG", broken)
+    check = doctor._codec(broken)
+    assert check.status == "fails"
+    assert "NoSuchThing" in check.found
+    assert check.mend == "pip install --force-reinstall pillow"
+
+
+def test_shipped_styles_are_held_against_their_digests(shipped: Path, tiny_style_file: Path) -> None:
+    (shipped / "fine.onnx").write_bytes(tiny_style_file.read_bytes())
+    (shipped / "swapped.onnx").write_bytes(tiny_style_file.read_bytes())
+    digest = read_style(tiny_style_file).sha256
+    (shipped / "SHA256SUMS").write_text(f"{digest}  fine.onnx\n{'0' * 64}  swapped.onnx\n{digest}  gone.onnx\n")
+    checks = checked()
+    assert checks["style fine"] == Check("style fine", "works", "as shipped")
+    assert "is damaged" in checks["style swapped"].found
+    assert "gone.onnx is missing" in checks["style gone"].found
+    assert [name for name, check in checks.items() if check.status == "fails"] == ["style swapped", "style gone"]
+
+
+def test_a_gpu_is_optional_until_it_is_asked_for(shipped: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_gpu(model: Path, *, device: str) -> None:
+        raise DeviceError("no NVIDIA driver is installed")
+
+    assert checked()["network on the CPU"].status == "works"
+    monkeypatch.setattr(doctor, "Engine", no_gpu)
+    assert checked("auto")["network on the GPU"].status == "absent"
+    wanted = checked("cuda")
+    assert wanted["network on the GPU"].status == "fails"
+    assert "no NVIDIA driver" in wanted["network on the GPU"].found
+    assert "network on the CPU" not in wanted
+
+
+def test_a_missing_extra_names_its_command() -> None:
+    assert doctor._extra("heic", ("no_such_module",)) == Check(
+        "extra heic", "absent", "no_such_module is not installed", 'pip install "fststyle[heic]"'
+    )
+
+
+def test_two_runtimes_at_once_are_a_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "_version", lambda name: "1.0")
+    check = next(check for check in doctor._packages() if check.name == "onnxruntime")
+    assert check.status == "fails"
+    assert "overwrite each other" in check.found
+
+
+def test_an_estimate_grows_with_the_pixels(tiny_style_file: Path) -> None:
+    found = estimate(read_style(tiny_style_file), 7680, 3840, device="cpu", threads=1)
+    assert found.measured_at == (384, 384)
+    assert found.provider == "CPUExecutionProvider"
+    assert 0 < found.seconds < 3600
+    assert found.bytes is None or found.bytes >= 0
+    with pytest.raises(OptionError, match="at least 1 x 1"):
+        estimate(read_style(tiny_style_file), 0, 10, device="cpu")
