@@ -53,13 +53,13 @@ class Recipe:
     start: str = ""
     vgg: str = "vgg16"
     pooling: Pooling = "max"
-    content_layers: Mapping[str, float] = field(default_factory=lambda: _equal_shares("relu3_3"))
+    content_layers: Mapping[str, float] = field(default_factory=lambda: _equal_shares("relu2_2", "relu3_3"))
     style_layers: Mapping[str, float] = field(
         default_factory=lambda: _equal_shares("relu1_2", "relu2_2", "relu3_3", "relu4_3")
     )
     content_weight: float = 1.0
-    style_weight: float = 8.0
-    tv_weight: float = 0.1
+    style_weight: float = 4.0
+    tv_weight: float = 0.2
     style_scale: float = 1.5
     style_sizes: tuple[float, ...] = (1.0,)
     style_crops: int = 0
