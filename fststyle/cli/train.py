@@ -142,7 +142,7 @@ def _train(context: click.Context, recipe: Recipe, run: Run) -> None:
     if not fitted.main:
         return  # one process speaks and exports for all devices
     if fitted.skipped:
-        click.echo(f"photos that could not be used: {len(fitted.skipped)}; they are listed in {run.skipped_list}", err=True)
+        click.echo(f"unusable photos: {len(fitted.skipped)}, listed in {run.skipped_list}", err=True)
     if fitted.stopped_by is not None:
         click.echo(
             f"stopped at step {fitted.step} of {recipe.steps}; --resume goes on from {fitted.checkpoint}", err=True
