@@ -1,0 +1,99 @@
+"""``fststyle serve``: the web page, the HTTP interface and the live socket."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from fststyle.cli.stylize import device_options
+from fststyle.errors import DependencyError, InputError, ModelError
+from fststyle.serving.stylizer import Stylizer
+from fststyle.serving.web.settings import ServerSettings
+from fststyle.styles import scan_styles
+
+if TYPE_CHECKING:
+    from fststyle.serving.providers import Device
+
+KEY_VARIABLE = "FSTSTYLE_API_KEY"
+_PACKAGES = {"fastapi", "prometheus_client", "python_multipart", "starlette", "uvicorn", "websockets"}
+
+
+def setting_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """An option for every figure of :class:`ServerSettings`, with its default and its text."""
+    for entry in reversed([entry for entry in fields(ServerSettings) if entry.metadata]):
+        default: Any = entry.default
+        several = isinstance(default, tuple)
+        name = {"formats": "format", "allow_origins": "allow-origin", "allow_hosts": "allow-host"}.get(entry.name)
+        option = click.option(
+            f"--{name or entry.name.replace('_', '-')}",
+            entry.name,
+            type=str if several else type(default),
+            default=default,
+            multiple=several,
+            show_default=not several or bool(default),
+            help=entry.metadata["help"],
+        )
+        command = option(command)
+    return command
+
+
+@click.command()
+@click.option(
+    "--style", "names", multiple=True, metavar="NAME|FILE.onnx", help="Style to serve; may be repeated.  [default: all]"
+)
+@click.option(
+    "--api-key-file",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help=f"Ask for the key in FILE, or in ${KEY_VARIABLE}.",
+)
+@device_options
+@setting_options
+def serve(
+    names: tuple[str, ...], api_key_file: Path | None, device: Device, threads: int | None, **figures: Any
+) -> None:
+    """Serve the web page, the HTTP interface and the live socket, until Ctrl-C or SIGTERM."""
+    settings = ServerSettings(**figures, api_key=_api_key(api_key_file))
+    try:
+        from fststyle.serving.web.gallery import Gallery
+        from fststyle.serving.web.server import Server
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] not in _PACKAGES:
+            raise
+        message = f'serving needs {error.name}, which is not installed: pip install "fststyle[serve]"'
+        raise DependencyError(message) from error
+
+    stylizers = _load(names, device, threads, settings.max_pixels)
+    click.echo(f"fststyle: {stylizers[0].engine.note}", err=True)
+    Server(
+        settings, Gallery(stylizers), lambda address: click.echo(f"fststyle: listening on {address}")
+    ).listen_and_serve()
+
+
+def _api_key(path: Path | None) -> str | None:
+    """Never from the command line, which every user of the machine can read."""
+    if path is None:
+        return os.environ.get(KEY_VARIABLE)
+    try:
+        return path.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"cannot read {path}: {getattr(error, 'strerror', None) or error}") from error
+
+
+def _load(names: tuple[str, ...], device: Device, threads: int | None, max_pixels: int) -> list[Stylizer]:
+    """The styles named, or all there are; a file that is not one of ours is said and left out."""
+    if names:
+        sources: list[str | Path] = [*dict.fromkeys(names)]
+    else:
+        styles, errors = scan_styles()
+        for error in errors:
+            click.echo(f"fststyle: left out: {error}", err=True)
+        if not styles:
+            raise ModelError("there is no style to serve")
+        sources = [style.name for style in styles]
+    return [Stylizer(source, device=device, threads=threads, max_pixels=max_pixels) for source in sources]

@@ -1,0 +1,1 @@
+"""The HTTP server: a thin shell over :class:`~fststyle.serving.stylizer.Stylizer`. Needs the extra ``serve``."""

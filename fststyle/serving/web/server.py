@@ -1,0 +1,99 @@
+"""Listening, saying where, and ending in good order."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from types import FrameType
+
+import uvicorn
+
+from fststyle.errors import OptionError
+from fststyle.serving.web.app import create_app
+from fststyle.serving.web.gallery import Gallery
+from fststyle.serving.web.service import Service
+from fststyle.serving.web.settings import ServerSettings
+
+_BACKLOG = 128
+
+
+class Server(uvicorn.Server):
+    """Stops on SIGTERM and Ctrl-C: what runs is finished, new requests are refused, and the program goes on behind
+    :meth:`run` as if nothing had happened.
+    """
+
+    def __init__(self, settings: ServerSettings, gallery: Gallery, announce: Callable[[str], None]) -> None:
+        """``announce`` gets the address once connections are accepted.
+
+        :raises OptionError: the address cannot be listened on.
+        """
+        self.service = Service(settings, gallery)
+        self._announce = announce
+        self._socket = listen(settings.host, settings.port)
+        super().__init__(
+            uvicorn.Config(
+                create_app(self.service),
+                http="h11",
+                ws="auto",
+                loop="asyncio",
+                log_config=None,
+                log_level="warning",
+                access_log=False,
+                proxy_headers=False,
+                server_header=False,
+                limit_concurrency=settings.max_connections,
+                timeout_keep_alive=max(1, round(settings.idle_seconds)),
+                timeout_graceful_shutdown=max(1, round(settings.stop_seconds)),
+                ws_max_size=settings.max_frame_bytes,
+                ws_per_message_deflate=False,
+            )
+        )
+
+    @property
+    def address(self) -> str:
+        host, port = self._socket.getsockname()[:2]
+        return f"http://{f'[{host}]' if ':' in host else host}:{port}"
+
+    def listen_and_serve(self) -> None:
+        self.run(sockets=[self._socket])
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self._announce(self.address)
+
+    def stop(self) -> None:
+        """From any thread."""
+        self.service.stopping = True
+        self.should_exit = True
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """uvicorn's own would let the signal end the program after all, with its exit code."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+
+        def handle(number: int, frame: FrameType | None) -> None:
+            if self.should_exit and number == signal.SIGINT:
+                self.force_exit = True
+            self.stop()
+
+        before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """:class:`OptionError` if that address is not there or taken."""
+    try:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        return socket.create_server((host, port), family=family, backlog=_BACKLOG)
+    except (OSError, OverflowError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise OptionError(f"cannot listen on {host} port {port}: {reason}; --port 0 takes a free one") from error
