@@ -4,7 +4,8 @@
 
 The reference: a Johnson network, VGG-16 run in full to relu4_3 on the photo and on the output, mean squared errors,
 float32, tensors in PyTorch's default (contiguous) layout, Adam. Ours: the same network, layers and batch as a default
-recipe trains them, with the precision that ``--precision auto`` chooses on this machine. Both take steps in turn on the
+recipe trains them, with the precision that ``--precision auto`` chooses on this machine and with torch.compile, which
+long runs use by default (``--eager`` leaves it out; compiling itself is not counted). Both take steps in turn on the
 same batch of random photos, so that whatever else the machine does slows both; medians and their ratio are printed. VGG
 weights are random: they cost the same.
 """
@@ -112,18 +113,20 @@ def reference_step(weights: VGGWeights, photos: Tensor) -> Callable[[], None]:
     return step
 
 
-def our_step(recipe: Recipe, weights: VGGWeights, photos: Tensor) -> tuple[Callable[[], None], str]:
+def our_step(recipe: Recipe, weights: VGGWeights, photos: Tensor, *, compile: bool) -> tuple[Callable[[], None], str]:
     precision = resolve_precision(recipe.precision, "cpu")
     vgg = VGGFeatures(weights, LAYERS).to(memory_format=torch.channels_last)
     loss = PerceptualLoss(vgg, recipe.loss_weights(), [photos[:1]])
     module = StyleModule(recipe, initial_network(preset(recipe.preset), 0), loss)
+    if compile:
+        module.compile_losses()
     optimizer = torch.optim.Adam(module.network.parameters(), recipe.learning_rate)
     photos = photos.contiguous(memory_format=torch.channels_last)
 
     def step() -> None:
         optimizer.zero_grad()
         with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16-mixed"):
-            total = module.losses(photos).total
+            total = module.training_loss(photos).total
         total.backward()
         torch.nn.utils.clip_grad_norm_(module.network.parameters(), recipe.gradient_clip)
         optimizer.step()
@@ -137,13 +140,14 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=256)
     parser.add_argument("--batch", type=int, default=4)
     parser.add_argument("--threads", type=int, default=machine.cores())
+    parser.add_argument("--eager", action="store_true", help="ours without torch.compile")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     torch.manual_seed(0)
     photos = torch.rand(arguments.batch, 3, arguments.size, arguments.size)
     weights = random_vgg()
     recipe = Recipe(name="speed", file=Path(__file__).name, size=arguments.size, batch=arguments.batch)
-    ours, precision = our_step(recipe, weights, photos)
+    ours, precision = our_step(recipe, weights, photos, compile=not arguments.eager)
     steps = {"reference": reference_step(weights, photos), f"fststyle ({precision})": ours}
     times: dict[str, list[float]] = {name: [] for name in steps}
     for _ in range(arguments.steps + 1):

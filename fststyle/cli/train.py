@@ -65,7 +65,7 @@ def recipe_option(flag: str, key: str, text: str) -> Callable[[Command], Command
     type=click.Path(path_type=Path),
     help="File with the loss network's weights.",
 )
-@click.option("--compile/--no-compile", default=None, help="Use torch.compile.  [default: from 1,000 steps on]")
+@click.option("--compile/--no-compile", default=None, help="Use torch.compile.  [default: from 500 steps on]")
 @click.option("--resume", is_flag=True, help="Go on from the checkpoint in the --out folder.")
 @click.option("--force", is_flag=True, help="Replace a run that is already in the --out folder.")
 @click.pass_context

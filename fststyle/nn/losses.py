@@ -21,9 +21,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.function import FunctionCtx
 
 from fststyle.errors import OptionError
 from fststyle.nn.vgg import VGGFeatures
@@ -41,9 +43,30 @@ def gram_matrix(features: Tensor) -> Tensor:
 
     Divided by the number of positions H * W (Gatys et al. do not divide), so that pictures of different sizes compare.
     """
-    flat = in_full_precision(features).flatten(2)
-    with torch.autocast(features.device.type, enabled=False):
-        return flat @ flat.transpose(1, 2) / flat.shape[2]
+    gram: Tensor = _Gram.apply(features)
+    return gram
+
+
+class _Gram(torch.autograd.Function):
+    """The product in float32 at least; its gradient in the features' own precision, as that of a convolution is, and by
+    one product where automatic differentiation would take two.
+    """
+
+    @staticmethod
+    def forward(ctx: FunctionCtx, features: Tensor) -> Tensor:
+        ctx.save_for_backward(features)
+        flat = in_full_precision(features).flatten(2)
+        with torch.autocast(features.device.type, enabled=False):
+            return flat @ flat.transpose(1, 2) / flat.shape[2]
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
+        (features,) = ctx.saved_tensors
+        positions = features.flatten(2).transpose(1, 2)
+        symmetric = (gradients[0] + gradients[0].transpose(1, 2)) / positions.shape[1]
+        # [N, H * W, C] in memory is what channels-last means.
+        gradient: Tensor = positions @ symmetric.to(features.dtype)
+        return gradient.transpose(1, 2).view(features.shape)
 
 
 def content_loss(features: Tensor, target: Tensor) -> Tensor:

@@ -35,6 +35,29 @@ def check_layers(architecture: str, layers: Iterable[str]) -> None:
             )
 
 
+def max_pool(features: Tensor) -> Tensor:
+    """The largest of 2 x 2, a last odd row or column left out: [N, C, H, W] -> [N, C, H // 2, W // 2].
+
+    Under ``torch.compile`` it is written as comparisons of shifted copies, which fuse with the layers beside them. The
+    one difference: where values are equal, they share the gradient that otherwise goes to the first of them.
+    """
+    if not torch.compiler.is_compiling():
+        return F.max_pool2d(features, 2)
+    return max_of_neighbours(max_of_neighbours(features, 2), 3)
+
+
+def max_of_neighbours(features: Tensor, dim: int) -> Tensor:
+    """The larger of each two along ``dim``, of which half are left."""
+    half = features.shape[dim] // 2
+    pairs = features.narrow(dim, 0, 2 * half)
+    shape = [*pairs.shape[:dim], half, 2, *pairs.shape[dim + 1 :]]
+    return torch.maximum(*pairs.reshape(shape).unbind(dim + 1))
+
+
+def average_pool(features: Tensor) -> Tensor:
+    return F.avg_pool2d(features, 2)
+
+
 class VGGFeatures(nn.Module):
     """Activations of a frozen VGG.
 
@@ -59,7 +82,7 @@ class VGGFeatures(nn.Module):
             raise OptionError(f"pooling must be 'max' or 'average', got {pooling!r}")
         names = layer_names(weights.architecture)
         self.names = names[: 1 + max(names.index(layer) for layer in wanted)]
-        self.pool = F.max_pool2d if pooling == "max" else F.avg_pool2d
+        self.pool = max_pool if pooling == "max" else average_pool
         self.register_buffer("mean", torch.tensor(weights.normalization.mean).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(weights.normalization.std).view(1, 3, 1, 1), persistent=False)
         for name in self.names:
@@ -73,7 +96,7 @@ class VGGFeatures(nn.Module):
         features = (images - self.mean) / self.std
         for name in self.names:
             if name.endswith("_1") and name != "relu1_1":
-                features = self.pool(features, 2)
+                features = self.pool(features)
             weight, bias = getattr(self, f"{name}_weight"), getattr(self, f"{name}_bias")
             features = F.conv2d(features, weight, bias, padding=1).relu_()  # in place: half the memory
             if name in wanted:

@@ -57,6 +57,11 @@ class StyleModule(pl.LightningModule):
         self.loss = loss
         self.photos_seen = 0
         self.skipped: dict[str, str] = {}
+        self.training_loss: Callable[[Tensor], LossParts] = self.losses
+
+    def compile_losses(self) -> None:
+        """Let ``torch.compile`` fuse network, VGG and losses as one graph."""
+        self.training_loss = torch.compile(self.losses)
 
     def training_step(self, batch: PhotoBatch, batch_index: int) -> Tensor:
         self.skipped.update(batch.skipped)
@@ -64,7 +69,7 @@ class StyleModule(pl.LightningModule):
             path, reason = batch.skipped[-1]
             raise TrainingError(f"{len(batch.skipped)} photos in a row cannot be used, the last one {path}: {reason}")
         photos = to_float(batch.photos)
-        parts = self.losses(photos)
+        parts = self.training_loss(photos)
         total = parts.total
         if not torch.isfinite(total):
             raise TrainingError(

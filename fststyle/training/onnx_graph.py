@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterable
 
 import onnx
@@ -14,14 +13,11 @@ from onnx_ir.passes import Sequential
 from onnx_ir.passes import common as passes
 from onnxscript import optimizer, rewriter
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from fststyle.nn.networks import TransformerNet
 
 OPSET = 20
 """ONNX Runtime has it since 1.17."""
-LARGEST_BLOCK = 4
-"""Side in pixels of the blocks that the last convolution computes at once: a fifth less time in all on a CPU."""
 INPUT, OUTPUT = "image", "stylized"
 PREFIX = "network."
 """Of the trained tensors' names while they are in a :class:`PictureNet`."""
@@ -43,27 +39,6 @@ class PictureNet(nn.Module):
         return (stylized.clamp(0, 1) * 255).round().to(torch.uint8).permute(0, 2, 3, 1)
 
 
-class BlockConv2d(nn.Module):
-    """A convolution of stride 1 and few outputs, computed for ``block`` x ``block`` pixels at once.
-
-    Processors compute 8 to 64 channels together, so that 3 outputs leave most of their width idle. Here each pixel of a
-    block has outputs of its own, whose kernels are the original one shifted within a frame of zeros; the stride is the
-    block's side. Takes [N, C, H + k - 1, W + k - 1] with H and W multiples of ``block``, returns [N, outputs, H, W].
-    """
-
-    def __init__(self, conv: nn.Conv2d, block: int) -> None:
-        super().__init__()
-        self.block = block
-        self.weight, self.bias = conv.weight, conv.bias
-
-    def forward(self, features: Tensor) -> Tensor:
-        shifts = [(shift, self.block - 1 - shift) for shift in range(self.block)]
-        down = torch.stack([F.pad(self.weight, (0, 0, *shift)) for shift in shifts], dim=1)
-        kernels = torch.stack([F.pad(down, shift) for shift in shifts], dim=2).flatten(0, 2)
-        found = F.pixel_shuffle(F.conv2d(features, kernels, stride=self.block), self.block)
-        return found if self.bias is None else found + self.bias.view(-1, 1, 1)
-
-
 def on_cpu(network: TransformerNet) -> PictureNet:
     """A copy in float32 and plain memory layout, for export and comparison; ``network`` is not touched."""
     plain = TransformerNet(network.architecture)
@@ -77,10 +52,6 @@ def to_onnx(pictures: PictureNet) -> ModelProto:
     Padding to the network's multiple and cropping back depend on the input's size inside the graph. Nothing in it tells
     of the machine or the source files that made it.
     """
-    pictures = copy.deepcopy(pictures)
-    pad, conv = pictures.network.head
-    if isinstance(conv, nn.Conv2d) and (block := min(LARGEST_BLOCK, pictures.network.architecture.multiple)) > 1:
-        pictures.network.head = nn.Sequential(pad, BlockConv2d(conv, block))
     automatic = torch.export.Dim.AUTO  # the remainder in the padding keeps named dimensions from being accepted
     program = torch.onnx.export(
         pictures,

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -111,7 +112,7 @@ class PhotoBatches(IterableDataset[PhotoBatch]):
 
     def _crop(self, sample: int, skipped: list[tuple[str, str]]) -> NDArray[np.uint8] | None:
         epoch, place = divmod(sample, len(self.photos))
-        order = np.random.default_rng((self.seed, 0, epoch)).permutation(len(self.photos))
+        order = _shuffled(self.seed, epoch, len(self.photos))
         random = np.random.default_rng((self.seed, 1, sample))
         for attempt in range(ATTEMPTS):
             path = self.photos[order[(place + attempt) % len(self.photos)]]
@@ -120,6 +121,11 @@ class PhotoBatches(IterableDataset[PhotoBatch]):
             except Exception as error:  # a decoder given a damaged file raises whatever it likes
                 skipped.append((str(path), str(error)))
         return None
+
+
+@lru_cache(maxsize=2)  # a batch may lie across two epochs
+def _shuffled(seed: int, epoch: int, count: int) -> NDArray[np.int64]:
+    return np.random.default_rng((seed, 0, epoch)).permutation(count)
 
 
 class Photos(pl.LightningDataModule):

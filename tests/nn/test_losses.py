@@ -132,6 +132,16 @@ def test_losses_are_computed_in_full_precision(dtype: torch.dtype) -> None:
         torch.testing.assert_close(value.double(), reference, rtol=1e-5, atol=1e-6)
 
 
+def test_the_gradient_of_a_gram_matrix_keeps_the_features_precision_and_memory_layout() -> None:
+    features = random(2, 4, 6, 5).bfloat16().contiguous(memory_format=torch.channels_last).requires_grad_()
+    (gradient,) = torch.autograd.grad(gram_matrix(features).square().sum(), features)
+    assert gradient.dtype == torch.bfloat16
+    assert gradient.is_contiguous(memory_format=torch.channels_last)
+    exact = features.detach().double().requires_grad_()
+    (expected,) = torch.autograd.grad(gram_matrix(exact).square().sum(), exact)
+    torch.testing.assert_close(gradient.double(), expected, rtol=2e-2, atol=2e-2 * expected.abs().max().item())
+
+
 def test_autocast_does_not_lower_the_precision_of_gram_matrices() -> None:
     features = random(1, 4, 16, 16).float()
     with torch.autocast("cpu", dtype=torch.bfloat16):

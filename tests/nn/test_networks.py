@@ -11,9 +11,12 @@ from fststyle.nn.networks import (
     MINIMUM_SIDE,
     PRESETS,
     Architecture,
+    BlockConv2d,
     ConvNorm,
     TransformerNet,
     Upsample,
+    doubled,
+    doubled_along,
     initial_network,
     parameter_count,
     preset,
@@ -131,6 +134,28 @@ def test_upsampling_prints_no_checkerboard() -> None:
     with torch.no_grad():
         enlarged = layer.conv[1](layer.conv[0](nn.functional.interpolate(torch.ones(1, 3, 6, 7), scale_factor=2.0)))
     torch.testing.assert_close(enlarged, enlarged[..., :1, :1].expand_as(enlarged))
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 4), (5, 3)])
+def test_doubling_by_sums_is_bilinear_doubling(size: tuple[int, int]) -> None:
+    features = random_images(2, 3, *size).double().requires_grad_()
+    sums, interpolated = doubled_along(doubled_along(features, 2), 3), doubled(features)
+    torch.testing.assert_close(sums, interpolated)
+    upstream = random_images(*sums.shape, seed=1).double()
+    gradients = [torch.autograd.grad(result, features, upstream)[0] for result in (sums, interpolated)]
+    torch.testing.assert_close(*gradients)
+
+
+@pytest.mark.parametrize("block", [1, 2, 4])
+@pytest.mark.parametrize("bias", [True, False])
+def test_a_convolution_by_blocks_is_the_convolution(block: int, bias: bool) -> None:
+    blocked = BlockConv2d(5, 3, 9, block)
+    if not bias:
+        blocked.bias = None
+    features = random_images(2, 5, 8 + 16, 8 + 12)
+    with torch.no_grad():
+        expected = nn.functional.conv2d(features, blocked.weight, blocked.bias)
+        torch.testing.assert_close(blocked(features), expected, rtol=1e-5, atol=1e-5)
 
 
 def test_pictures_of_a_batch_do_not_know_each_other() -> None:

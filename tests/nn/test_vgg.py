@@ -6,7 +6,7 @@ import torchvision
 from torch import Tensor, nn
 
 from fststyle.errors import OptionError
-from fststyle.nn.vgg import Pooling, VGGFeatures, check_layers, layer_names
+from fststyle.nn.vgg import Pooling, VGGFeatures, check_layers, layer_names, max_of_neighbours, max_pool
 from fststyle.nn.weight_files import ARCHITECTURES, Normalization, VGGWeights
 
 VGG16_BLOCKS = (2, 2, 3, 3, 3)
@@ -83,6 +83,15 @@ def test_pooling_is_of_the_kind_asked_for(
     weight, bias = narrow_vgg.tensors["conv2_1.weight"], narrow_vgg.tensors["conv2_1.bias"]
     expected = nn.functional.conv2d(kind(features["relu1_2"]), weight, bias, padding=1).relu()
     torch.testing.assert_close(features["relu2_1"], expected)
+
+
+@pytest.mark.parametrize("size", [(6, 8), (7, 5)])
+def test_pooling_by_comparisons_is_max_pooling(size: tuple[int, int]) -> None:
+    features = torch.randn(2, 3, *size, generator=torch.Generator().manual_seed(0)).requires_grad_()
+    pooled = [max_of_neighbours(max_of_neighbours(features, 2), 3), max_pool(features)]
+    torch.testing.assert_close(*pooled, rtol=0, atol=0)
+    gradients = [torch.autograd.grad(result.square().sum(), features)[0] for result in pooled]
+    torch.testing.assert_close(*gradients, rtol=0, atol=0)
 
 
 def test_nothing_is_built_beyond_the_deepest_layer(narrow_vgg: VGGWeights) -> None:
