@@ -25,7 +25,11 @@ ARROWS: dict[str, set[str]] = {
 # The base install, as it is imported: all that may be used besides the standard library on the way of a photo.
 BASE_PACKAGES = {"click", "filelock", "numpy", "onnxruntime", "PIL", "platformdirs", "rich"}
 # What an extra adds, and for which modules of these parts alone.
-EXTRA_PACKAGES = {"serving/ffmpeg.py": {"av"}, "serving/video_picture.py": {"av"}}
+EXTRA_PACKAGES = {
+    "serving/camera_opencv.py": {"cv2"},
+    "serving/ffmpeg.py": {"av"},
+    "serving/video_picture.py": {"av"},
+}
 
 
 def imports(source: str, package: str) -> Iterator[str]:

@@ -15,7 +15,8 @@ class Codec:
 
     ``quality`` is the default constant rate factor and ``worst`` the highest one; lower is better and larger.
     ``pixels`` and ``odd_pixels`` are FFmpeg's names of the pixel formats for even sizes and for odd ones: H.264 and
-    HEVC cannot store an odd number of rows or columns with halved chroma.
+    HEVC cannot store an odd number of rows or columns with halved chroma. ``live``: options that make it fast enough to
+    go beside a camera, for a larger file.
     """
 
     encoder: str
@@ -24,6 +25,7 @@ class Codec:
     pixels: str = "yuv420p"
     odd_pixels: str = "yuv420p"
     options: Mapping[str, str] = field(default_factory=dict)
+    live: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -36,18 +38,24 @@ class Container:
 
 
 CODECS: dict[str, Codec] = {
-    "h264": Codec(encoder="libx264", quality=20, worst=51, odd_pixels="yuv444p"),
+    "h264": Codec(encoder="libx264", quality=20, worst=51, odd_pixels="yuv444p", live={"preset": "veryfast"}),
     # x265 would print pages of its own to standard error.
     "hevc": Codec(
-        encoder="libx265", quality=24, worst=51, odd_pixels="yuv444p", options={"x265-params": "log-level=error"}
+        encoder="libx265",
+        quality=24,
+        worst=51,
+        odd_pixels="yuv444p",
+        options={"x265-params": "log-level=error"},
+        live={"preset": "ultrafast"},
     ),
     "vp9": Codec(
         encoder="libvpx-vp9",
         quality=30,
         worst=63,
         options={"deadline": "good", "cpu-used": "4", "row-mt": "1"},
+        live={"deadline": "realtime", "cpu-used": "8"},
     ),
-    "av1": Codec(encoder="libsvtav1", quality=32, worst=63, options={"preset": "8"}),
+    "av1": Codec(encoder="libsvtav1", quality=32, worst=63, options={"preset": "8"}, live={"preset": "12"}),
 }
 _INDEX_FIRST = {"movflags": "+faststart"}  # so that a browser can play before the whole file has arrived
 CONTAINERS: dict[str, Container] = {
@@ -89,15 +97,20 @@ class VideoSettings:
 
 @dataclass(frozen=True)
 class Target:
-    """How a file is to be written: everything that its name and the settings decide."""
+    """How a file is to be written: everything that its name and the settings decide. ``live``: in real time."""
 
     container: Container
     codec_name: str
     quality: int
+    live: bool = False
 
     @property
     def codec(self) -> Codec:
         return CODECS[self.codec_name]
+
+    @property
+    def encoder_options(self) -> dict[str, str]:
+        return {**self.codec.options, **(self.codec.live if self.live else {}), "crf": str(self.quality)}
 
 
 def target_for(path: Path, settings: VideoSettings) -> Target:

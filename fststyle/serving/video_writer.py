@@ -105,7 +105,7 @@ class VideoWriter:
         context.colorspace, context.color_range = info.colour.matrix, info.colour.range
         context.color_primaries, context.color_trc = info.colour.primaries, info.colour.transfer
         context.thread_count = threads
-        context.options = {**codec.options, "crf": str(self._target.quality)}
+        context.options = self._target.encoder_options
         if self._target.codec_name == "hevc" and self._target.container.name in _QUICKTIME:
             context.codec_tag = "hvc1"  # Apple's players take no other
         context.open(strict=True)

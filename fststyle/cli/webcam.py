@@ -1,0 +1,207 @@
+"""``fststyle webcam``: a camera in, its picture in a style out, live."""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING
+
+import click
+
+from fststyle.cli.stylize import device_options
+from fststyle.errors import OptionError
+from fststyle.serving.stylizer import Look, Stylizer
+from fststyle.styles import DEFAULT_STYLE
+
+if TYPE_CHECKING:
+    from fststyle.serving.camera import Wishes
+    from fststyle.serving.camera_session import Session
+    from fststyle.serving.providers import Device
+
+TERMINATED = 128 + signal.SIGTERM
+
+
+class _Signals:
+    """SIGINT and SIGTERM ask the session to end, which finishes its recording; a second one ends at once."""
+
+    def __init__(self) -> None:
+        self.session: Session | None = None
+        self.got: int | None = None
+
+    def handle(self, number: int, frame: FrameType | None) -> None:
+        again, self.got = self.got is not None, number
+        if self.session is None or again:
+            raise KeyboardInterrupt
+        self.session.leave()
+
+
+@click.command()
+@click.option(
+    "--camera",
+    "source",
+    default="0",
+    show_default=True,
+    metavar="N|FILE|URL",
+    help="A camera's number, a video that plays once, a stream's address, or synthetic: a generated feed.",
+)
+@click.option("--size", metavar="WxH", help="Ask the camera for frames of so many pixels.")
+@click.option("--camera-fps", type=float, help="Ask the camera for so many frames per second.")
+@click.option("--style", default=DEFAULT_STYLE, show_default=True, metavar="NAME|FILE.onnx", help="Which style.")
+@click.option(
+    "--strength", type=float, default=Look.strength, show_default=True, help="0 the camera, 1 the full style."
+)
+@click.option("--keep-color", is_flag=True, help="Keep the camera's colours, take the style's light and strokes.")
+@click.option("--mirror", is_flag=True, help="Show it as a mirror would.")
+@click.option("--stabilize", is_flag=True, help="Less flicker: smooth over time where the picture stands still.")
+@click.option("--max-size", type=int, metavar="PIXELS", help="Let the network work on no more than this, longer side.")
+@click.option("--target-fps", type=float, help="Lower the size at which the network works as far as this needs.")
+@click.option("--record", type=click.Path(path_type=Path), metavar="FILE", help="Record from the start, into FILE.")
+@click.option(
+    "--folder",
+    type=click.Path(path_type=Path),
+    default=".",
+    show_default=True,
+    help="Where the keys put snapshots and recordings.",
+)
+@click.option("--virtual-camera", is_flag=True, help="Also send the picture to a virtual camera, for video calls.")
+@click.option("--headless", is_flag=True, help="Open no window.")
+@click.option("--frames", type=int, help="End after so many pictures.")
+@click.option("--seconds", type=float, help="End after so long.")
+@click.option("--every-frame", is_flag=True, help="Drop no frame: the file given as camera waits for the network.")
+@device_options
+@click.option("--json", "as_json", is_flag=True, help="Print what happened as a JSON object.")
+@click.option("--force", is_flag=True, help="Replace the file to record into if it exists.")
+@click.pass_context
+def webcam(
+    context: click.Context,
+    source: str,
+    size: str | None,
+    camera_fps: float | None,
+    style: str,
+    strength: float,
+    keep_color: bool,
+    mirror: bool,
+    stabilize: bool,
+    max_size: int | None,
+    target_fps: float | None,
+    record: Path | None,
+    folder: Path,
+    virtual_camera: bool,
+    headless: bool,
+    frames: int | None,
+    seconds: float | None,
+    every_frame: bool,
+    device: Device,
+    threads: int | None,
+    as_json: bool,
+    force: bool,
+) -> None:
+    """Stylise a camera live, in a window; the key h lists the others.
+
+    Always the newest frame: what a slow network has no time for is dropped and never queued.
+    """
+    from fststyle.serving.camera import Wishes, check_every_frame
+    from fststyle.serving.camera_loop import Controls, LiveSettings
+    from fststyle.serving.camera_record import check_recording
+    from fststyle.serving.camera_session import Keep, open_session, run_headless
+    from fststyle.serving.camera_styles import StyleShelf, style_key
+    from fststyle.serving.camera_window import check_display, run_window
+
+    controls = Controls(Look(strength=strength, keep_color=keep_color), mirror)
+    wishes = Wishes(size=_size(size), rate=camera_fps, paced=not every_frame)
+    settings = LiveSettings(
+        max_size=max_size,
+        target_fps=target_fps,
+        stabilize=stabilize,
+        frames=frames,
+        seconds=seconds,
+        every_frame=every_frame,
+    )
+    if every_frame:
+        check_every_frame(source)
+    if record is not None:
+        check_recording(record, force=force)
+    if not headless:
+        check_display()
+
+    def load(name: str | Path) -> Stylizer:
+        return Stylizer(name, device=device, threads=threads)
+
+    signals = _Signals()
+    try:
+        with _handled(signals), StyleShelf(style_key(style), load) as shelf:
+            if device == "auto" and not as_json:
+                click.echo(f"fststyle: {shelf.current.engine.note}", err=True)
+            keep = Keep(folder=folder, record=record, force=force, virtual_camera=virtual_camera)
+            try:
+                with open_session(source, wishes, shelf, controls, settings, keep) as session:
+                    signals.session = session
+                    (run_headless if headless else run_window)(session)
+            finally:
+                if signals.session is not None:  # a camera that was unplugged has a tale to tell, too
+                    _report(signals.session, wishes, as_json=as_json)
+        if signals.got is not None:
+            raise KeyboardInterrupt
+    except KeyboardInterrupt:
+        if signals.got != signal.SIGTERM:
+            raise
+        click.echo("fststyle: error: terminated", err=True)
+        context.exit(TERMINATED)
+
+
+def _size(text: str | None) -> tuple[int, int] | None:
+    if text is None:
+        return None
+    match = re.fullmatch(r"(\d{1,5})[xX](\d{1,5})", text)
+    if match is None:
+        raise OptionError(f"--size is width x height in pixels, as 1280x720; got {text!r}")
+    return int(match[1]), int(match[2])
+
+
+@contextmanager
+def _handled(signals: _Signals) -> Iterator[None]:
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.signal(number, signals.handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _report(session: Session, wishes: Wishes, *, as_json: bool) -> None:
+    figures = session.live.figures.to_dict()
+    camera, shelf = session.live.camera, session.live.shelf
+    if as_json:
+        facts = {"camera": camera.name, "size": camera.size, "style": shelf.current.style.name}
+        kept = {
+            "working_size": session.last.worked_at if session.last else None,
+            "recordings": [asdict(made) | {"path": str(made.path)} for made in session.recordings],
+            "snapshots": [str(path) for path in session.snapshots],
+            "provider": shelf.current.engine.provider,
+        }
+        click.echo(json.dumps(facts | figures | kept))
+        return
+    width, height = camera.size
+    if wishes.size not in (None, camera.size):
+        click.echo(f"fststyle: {camera.name} gives {width} x {height} and not the size asked for", err=True)
+    latency = figures["latency"]
+    times = f"; latency {latency['mean']:.0f} ms, p95 {latency['p95']:.0f} ms" if figures["shown"] else ""
+    click.echo(
+        f"{camera.name}, {width} x {height}: {figures['stylised']} pictures in {figures['seconds']:.1f} s "
+        f"({figures['fps']:.1f} fps), {figures['dropped']} of {figures['captured']} frames dropped{times}"
+    )
+    for made in session.recordings:
+        lost = f", {made.dropped} dropped as the encoder was behind" if made.dropped else ""
+        click.echo(f"{click.format_filename(made.path)}: {made.frames} frames, {made.seconds:.2f} s{lost}")
+    for path in session.snapshots:
+        click.echo(click.format_filename(path))
