@@ -1,0 +1,48 @@
+/** Painted pictures, each asked for once: going back to a style shows it at once. */
+
+const KEPT_BYTES = 96 * 1024 * 1024;
+
+export class Painter {
+  #server;
+  #kept = new Map();
+  #bytes = 0;
+  #photo = null;
+
+  constructor(server) {
+    this.#server = server;
+  }
+
+  has(photo, look) {
+    return photo === this.#photo && this.#kept.has(nameOf(look));
+  }
+
+  /** `look` has style, keepColor and size; the answer a Blob and what {@link Server.stylize} says besides. */
+  async paint(photo, look, options) {
+    if (photo !== this.#photo) this.#forget(photo);
+    const name = nameOf(look);
+    const kept = this.#kept.get(name);
+    if (kept) return kept;
+    const wanted = { style: look.style, keepColor: look.keepColor, maxSize: look.size, accept: photo.type };
+    const painted = await this.#server.stylize(await photo.body(look.size), wanted, options);
+    if (photo === this.#photo) this.#keep(name, painted);
+    return painted;
+  }
+
+  #forget(photo) {
+    [this.#photo, this.#bytes] = [photo, 0];
+    this.#kept.clear();
+  }
+
+  /** Lets the oldest go when there are too many. */
+  #keep(name, painted) {
+    this.#kept.set(name, painted);
+    this.#bytes += painted.blob.size;
+    for (const [oldest, { blob }] of this.#kept) {
+      if (this.#bytes <= KEPT_BYTES || oldest === name) break;
+      this.#kept.delete(oldest);
+      this.#bytes -= blob.size;
+    }
+  }
+}
+
+const nameOf = (look) => `${look.size} ${look.keepColor} ${look.style}`;
