@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from fststyle.cli.stylize import device_options
-from fststyle.errors import DependencyError, InputError, ModelError
+from fststyle.errors import BatchError, DependencyError, InputError, ModelError
 from fststyle.serving.stylizer import Stylizer
 from fststyle.serving.web.settings import ServerSettings
 from fststyle.styles import scan_styles
@@ -52,12 +52,21 @@ def setting_options(command: Callable[..., Any]) -> Callable[..., Any]:
     metavar="FILE",
     help=f"Ask for the key in FILE, or in ${KEY_VARIABLE}.",
 )
+@click.option("--self-test", is_flag=True, help="Try the server's promises on a live one of its own, and end.")
 @device_options
 @setting_options
 def serve(
-    names: tuple[str, ...], api_key_file: Path | None, device: Device, threads: int | None, **figures: Any
+    names: tuple[str, ...],
+    api_key_file: Path | None,
+    self_test: bool,
+    device: Device,
+    threads: int | None,
+    **figures: Any,
 ) -> None:
-    """Serve the web page, the HTTP interface and the live socket, until Ctrl-C or SIGTERM."""
+    """Serve the web page, the HTTP interface and the live socket, until Ctrl-C or SIGTERM.
+
+    With an API key, requests need it as "Authorization: Bearer KEY" or "X-API-Key: KEY".
+    """
     settings = ServerSettings(**figures, api_key=_api_key(api_key_file))
     try:
         from fststyle.serving.web.gallery import Gallery
@@ -68,6 +77,9 @@ def serve(
         message = f'serving needs {error.name}, which is not installed: pip install "fststyle[serve]"'
         raise DependencyError(message) from error
 
+    if self_test:
+        _test(names, device, threads)
+        return
     stylizers = _load(names, device, threads, settings.max_pixels)
     click.echo(f"fststyle: {stylizers[0].engine.note}", err=True)
     Server(
@@ -83,6 +95,22 @@ def _api_key(path: Path | None) -> str | None:
         return path.read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"cannot read {path}: {getattr(error, 'strerror', None) or error}") from error
+
+
+def _test(names: tuple[str, ...], device: Device, threads: int | None) -> None:
+    """Prints a line for each promise; :class:`BatchError` if one was not kept."""
+    from fststyle.serving.web.self_test import run_self_test
+
+    options = ["--device", device, *(text for name in names for text in ("--style", name))]
+    options += [] if threads is None else ["--threads", str(threads)]
+    findings = []
+    for finding in run_self_test(options):
+        findings.append(finding)
+        click.echo(f"{'ok  ' if finding.held else 'FAIL'}  {finding.promise:<46}  {finding.found}")
+    broken = [finding.promise for finding in findings if not finding.held]
+    if broken:
+        raise BatchError(f"{len(broken)} of {len(findings)} promises not kept: {', '.join(broken)}")
+    click.echo(f"all {len(findings)} promises kept")
 
 
 def _load(names: tuple[str, ...], device: Device, threads: int | None, max_pixels: int) -> list[Stylizer]:

@@ -83,7 +83,7 @@ class Guard:
             check(scope, headers, self.service.settings)
         except Refusal as refusal:
             self.service.metrics.rejects.labels(refusal.kind).inc()
-            await answer(refusal)(scope, receive, send_safely)
+            await _refuse(refusal, scope, receive, send_safely)
             return
         await self.app(scope, receive, send_safely)
 
@@ -101,6 +101,14 @@ def check(scope: Scope, headers: Headers, settings: ServerSettings) -> None:
         raise Refusal(403, "ForeignOrigin", "pages of other sites may not use this server")
     if settings.api_key is not None and _needs_key(scope) and not key_fits(key_of(headers), settings.api_key):
         raise Refusal(401, "Unauthorized", "this server wants a key: Authorization: Bearer KEY, or X-API-Key: KEY")
+
+
+async def _refuse(refusal: Refusal, scope: Scope, receive: Receive, send: Send) -> None:
+    if scope["type"] == "websocket":
+        await receive()
+        await send({"type": "websocket.close"})  # before it was accepted: a plain 403
+    else:
+        await answer(refusal)(scope, receive, send)
 
 
 def _name_of(host: str) -> str:

@@ -76,15 +76,19 @@ class WorkerPool:
         self._frames: deque[Job[object]] = deque()
         self._changed = threading.Condition()
         self._frame_is_next = True
+        self._at_work: list[Job[object]] = []
         self._stopped = False
         self._mean_seconds = 0.5
-        self.running = 0
         for number in range(workers):
             threading.Thread(target=self._work, name=f"worker-{number}", daemon=True).start()
 
     @property
     def waiting(self) -> int:
         return len(self._waiting)
+
+    @property
+    def running(self) -> int:
+        return len(self._at_work)
 
     @property
     def full(self) -> bool:
@@ -112,13 +116,14 @@ class WorkerPool:
                     return True
         return False
 
-    def fail_waiting(self, error: Exception) -> None:
-        """Empties the queue; each job's result is ``error``."""
+    def fail_all(self, error: Exception) -> None:
+        """Each job's result is ``error``: those that wait are not done, those at work end at their next step."""
         with self._changed:
-            jobs = [*self._waiting, *self._frames]
+            jobs = [*self._waiting, *self._frames, *self._at_work]
             self._waiting.clear()
             self._frames.clear()
         for job in jobs:
+            job.abandoned = True
             job.fail(error)
 
     def stop(self) -> None:
@@ -132,8 +137,8 @@ class WorkerPool:
             started = time.perf_counter()
             job.run()
             with self._changed:
-                self.running -= 1
-                self._mean_seconds += 0.1 * (time.perf_counter() - started - self._mean_seconds)
+                self._at_work.remove(job)
+                self._mean_seconds += 0.2 * (time.perf_counter() - started - self._mean_seconds)
             del job  # or its picture stays in memory until the next one comes
 
     def _take(self) -> Job[object] | None:
@@ -144,5 +149,6 @@ class WorkerPool:
                 return None
             queue = self._frames if self._frames and (self._frame_is_next or not self._waiting) else self._waiting
             self._frame_is_next = queue is self._waiting
-            self.running += 1
-            return queue.popleft()
+            job = queue.popleft()
+            self._at_work.append(job)
+            return job

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import math
 import signal
 import socket
 import threading
@@ -14,6 +16,8 @@ import uvicorn
 from fststyle.errors import OptionError
 from fststyle.serving.web.app import create_app
 from fststyle.serving.web.gallery import Gallery
+from fststyle.serving.web.problems import Refusal
+from fststyle.serving.web.protocol import protocol_classes
 from fststyle.serving.web.service import Service
 from fststyle.serving.web.settings import ServerSettings
 
@@ -33,11 +37,12 @@ class Server(uvicorn.Server):
         self.service = Service(settings, gallery)
         self._announce = announce
         self._socket = listen(settings.host, settings.port)
+        http, socket_protocol = protocol_classes(settings)
         super().__init__(
             uvicorn.Config(
                 create_app(self.service),
-                http="h11",
-                ws="auto",
+                http=http,
+                ws=socket_protocol,
                 loop="asyncio",
                 log_config=None,
                 log_level="warning",
@@ -46,7 +51,7 @@ class Server(uvicorn.Server):
                 server_header=False,
                 limit_concurrency=settings.max_connections,
                 timeout_keep_alive=max(1, round(settings.idle_seconds)),
-                timeout_graceful_shutdown=max(1, round(settings.stop_seconds)),
+                timeout_graceful_shutdown=max(1, math.ceil(settings.stop_seconds)),
                 ws_max_size=settings.max_frame_bytes,
                 ws_per_message_deflate=False,
             )
@@ -63,6 +68,14 @@ class Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         self._announce(self.address)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """What has not ended a second before uvicorn would cancel it is told that the server stops."""
+        error = Refusal(503, "Stopping", "the server stopped before it came to this picture", retry_after=1)
+        patience = max(0.0, self.service.settings.stop_seconds - 1)
+        timer = asyncio.get_running_loop().call_later(patience, self.service.pool.fail_all, error)
+        await super().shutdown(sockets)
+        timer.cancel()
 
     def stop(self) -> None:
         """From any thread."""

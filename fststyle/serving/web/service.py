@@ -14,6 +14,8 @@ from fststyle.serving.web.problems import ClientGoneError, Refusal
 from fststyle.serving.web.settings import ServerSettings
 from fststyle.serving.web.work import Stylised, Workshop
 
+_HOPE = 0.7
+"""The share of the time limit for waiting up to which an estimate of the wait is trusted."""
 Work = Callable[[Job[Stylised]], Stylised]
 
 
@@ -34,9 +36,10 @@ class Service:
             raise Refusal(503, "Stopping", "the server is about to stop", retry_after=self.settings.stop_seconds)
         if not self.gallery.ready:
             raise Refusal(503, "Starting", "the server is not ready yet", retry_after=1)
-        if self.pool.full:
-            wait = min(60.0, self.pool.seconds_to_wait())
-            raise Refusal(429, "Busy", f"{self.pool.waiting} requests wait already", retry_after=wait)
+        wait = self.pool.seconds_to_wait()
+        # Better no at once than no after a long wait.
+        if self.pool.full or (self.pool.waiting and wait > _HOPE * self.settings.queue_seconds):
+            raise Refusal(429, "Busy", f"{self.pool.waiting} requests wait already", retry_after=min(60.0, wait))
 
     async def run(self, work: Work, gone: asyncio.Future[None], *, frame: bool = False) -> tuple[Stylised, float]:
         """The result of ``work`` and the seconds that it waited; when ``gone`` is done, the work is given up.

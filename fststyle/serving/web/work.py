@@ -75,11 +75,15 @@ class Workshop:
 
     def _claimed_pixels(self, data: bytes) -> int:
         """Width times height as the header has it; what is wrong with it is for :func:`decode` to say."""
-        source = recognise(data[:HEADER_BYTES], NAME) if data else None
-        if source is None:
+        if not data:
             return 0
+        accepted = f"accepted: {', '.join(self.formats)}"
+        try:
+            source = recognise(data[:HEADER_BYTES], NAME)
+        except UnsupportedFormatError:
+            raise UnsupportedFormatError(f"{NAME} is of no known format; {accepted}") from None
         if source.name not in self.formats:
-            raise UnsupportedFormatError(f"{NAME} is {source.name}; accepted: {', '.join(self.formats)}")
+            raise UnsupportedFormatError(f"{NAME} is {source.name}; {accepted}")
         try:
             with source.open(BytesIO(data)) as image:
                 return image.width * image.height
