@@ -17,6 +17,8 @@ from fststyle.errors import DependencyError, FststyleError, OptionError, OutputE
 COMMANDS: dict[str, tuple[str, str]] = {
     "stylize": ("fststyle.cli.stylize:stylize", "Stylise photos: files, folders or standard input."),
     "video": ("fststyle.cli.video:video", "Stylise a video."),
+    "webcam": ("fststyle.cli.webcam:webcam", "Stylise a camera live."),
+    "serve": ("fststyle.cli.serve:serve", "Serve the web page, the HTTP interface and the live socket."),
     "styles": ("fststyle.cli.styles:styles", "List the styles there are."),
     "sheet": ("fststyle.cli.styles:sheet", "Draw a photo in every style on one sheet."),
     "doctor": ("fststyle.cli.doctor:doctor", "Try what stylising needs, and say what mends it."),

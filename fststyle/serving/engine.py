@@ -59,9 +59,7 @@ class Engine:
 
     def _run(self, images: NDArray[np.uint8]) -> NDArray[np.uint8]:
         try:
-            stylized: NDArray[np.uint8] = self._session.run([OUTPUT], {INPUT: images}, self._run_options(images.shape))[
-                0
-            ]
+            stylized = run_bound(self._session, images, self._run_options(images.shape))
         except Exception as error:  # ONNX Runtime's errors have no common base
             reason = first_line(error)
             if isinstance(error, MemoryError) or "alloc" in reason.lower() or "out of memory" in reason.lower():
@@ -86,6 +84,16 @@ class Engine:
             options.add_run_config_entry("memory.enable_memory_arena_shrinkage", device)
         self._last_shape = tuple(shape)
         return options
+
+
+def run_bound(session: Any, images: NDArray[np.uint8], options: Any = None) -> NDArray[np.uint8]:
+    """One run with both ends bound: on a GPU, one copy there and one back, whatever the network does in between."""
+    binding = session.io_binding()
+    binding.bind_cpu_input(INPUT, images)
+    binding.bind_output(OUTPUT, "cpu")
+    session.run_with_iobinding(binding, options)
+    stylized: NDArray[np.uint8] = binding.copy_outputs_to_cpu()[0]
+    return stylized
 
 
 def _check_signature(session: Any, model: Path) -> None:

@@ -12,7 +12,8 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
-from fststyle.errors import DeviceError, ModelError, OptionError, did_you_mean
+from fststyle.errors import DependencyError, DeviceError, ModelError, OptionError, did_you_mean
+from fststyle.serving.half import half_precision
 
 Device = Literal["auto", "cpu", "cuda"]
 INPUT, OUTPUT = "image", "stylized"
@@ -45,7 +46,7 @@ def open_session(model: Path, *, device: Device, threads: int) -> tuple[Any, str
     if device == "cpu":
         return _session(model, [CPU], threads), "running on the CPU"
     try:
-        return _cuda_session(model, threads), "running on the GPU (CUDA)"
+        return _cuda_session(model, threads)
     except DeviceError as error:
         if device == "cuda":
             raise
@@ -65,7 +66,7 @@ def default_threads() -> int:
     return max(1, count)
 
 
-def _cuda_session(model: Path, threads: int) -> Any:
+def _cuda_session(model: Path, threads: int) -> tuple[Any, str]:
     import onnxruntime
 
     if CUDA not in onnxruntime.get_available_providers():
@@ -79,7 +80,8 @@ def _cuda_session(model: Path, threads: int) -> Any:
         with contextlib.redirect_stdout(said):
             onnxruntime.preload_dlls()
     onnxruntime.set_default_logger_severity(_FATAL)
-    session = _session(model, [(CUDA, _CUDA_OPTIONS), CPU], threads)
+    network, precision = _for_gpu(model)
+    session = _session(network, [(CUDA, _CUDA_OPTIONS), CPU], threads)
     if CUDA not in session.get_providers():
         reason = _cuda_library_failure() or said.getvalue().partition("\n")[0] or "it gives no reason"
         raise DeviceError(f"ONNX Runtime cannot use CUDA: {reason}; {_INSTALL_CUDA} brings NVIDIA's libraries")
@@ -88,10 +90,18 @@ def _cuda_session(model: Path, threads: int) -> Any:
         session.run([OUTPUT], {INPUT: np.zeros((1, 16, 16, 3), np.uint8)})
     except Exception as error:  # ONNX Runtime's errors have no common base
         raise DeviceError(f"the GPU cannot run the network: {first_line(error)}") from error
-    return session
+    return session, f"running on the GPU (CUDA) in {precision}"
 
 
-def _session(model: Path, providers: list[Any], threads: int) -> Any:
+def _for_gpu(model: Path) -> tuple[Path | bytes, str]:
+    """The network to load, and a word on its precision."""
+    try:
+        return half_precision(model), "float16"
+    except DependencyError as error:
+        return model, f"float32 ({error})"
+
+
+def _session(model: Path | bytes, providers: list[Any], threads: int) -> Any:
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
@@ -103,10 +113,12 @@ def _session(model: Path, providers: list[Any], threads: int) -> Any:
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     try:
         # enable_fallback=0: no second try on the CPU, announced by print, when a provider raises.
-        return onnxruntime.InferenceSession(str(model), options, providers=providers, enable_fallback=0)
+        source = model if isinstance(model, bytes) else str(model)
+        return onnxruntime.InferenceSession(source, options, providers=providers, enable_fallback=0)
     except Exception as error:
         if CPU in providers[:1] or type(error).__name__ in _MODEL_ERRORS:
-            raise ModelError(f"{model} is damaged or not a network that can be run: {first_line(error)}") from error
+            named = "the network in float16" if isinstance(model, bytes) else model
+            raise ModelError(f"{named} is damaged or not a network that can be run: {first_line(error)}") from error
         raise DeviceError(f"ONNX Runtime cannot use CUDA: {first_line(error)}") from error
 
 

@@ -82,11 +82,10 @@ def test_several_threads_get_their_own_results(engine: Engine) -> None:
 
 @pytest.mark.parametrize("reason", ["Failed to allocate memory for requested buffer of size 9", "std::bad_alloc"])
 def test_too_little_memory_says_what_to_do(engine: Engine, monkeypatch: pytest.MonkeyPatch, reason: str) -> None:
-    class Session:
-        def run(self, *arguments: object) -> None:
-            raise RuntimeError(reason)
+    def run_bound(*arguments: object) -> None:
+        raise RuntimeError(reason)
 
-    monkeypatch.setattr(engine, "_session", Session())
+    monkeypatch.setattr("fststyle.serving.engine.run_bound", run_bound)
     with pytest.raises(DeviceError, match="not enough memory for a picture of 30 x 20; set --max-size"):
         engine(noise(1, 20, 30, 3))
 
