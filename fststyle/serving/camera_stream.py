@@ -21,7 +21,6 @@ _SECONDS = 10.0  # without an answer or a packet
 _NETWORK = {
     "protocol_whitelist": ",".join((*SCHEMES, "tls", "rtp", "crypto", "httpproxy")),
     "rtsp_transport": "tcp",
-    "fflags": "nobuffer",
 }
 
 

@@ -1,0 +1,238 @@
+"""The road from camera to picture. Where it matters what comes first, events decide and not the clock."""
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+cv2 = pytest.importorskip("cv2")
+pytest.importorskip("av")
+
+from fststyle.errors import InputError, OptionError  # noqa: E402
+from fststyle.serving.camera import Shot  # noqa: E402
+from fststyle.serving.camera_figures import Figures  # noqa: E402
+from fststyle.serving.camera_loop import Controls, Live, LiveSettings, View, fitted, scaled  # noqa: E402
+from fststyle.serving.camera_styles import StyleShelf  # noqa: E402
+from fststyle.serving.stylizer import Look, Stylizer  # noqa: E402
+
+SIZE = (64, 48)
+
+
+def grey(level: int) -> np.ndarray:
+    return np.full((SIZE[1], SIZE[0], 3), level, np.uint8)
+
+
+class Feed:
+    """A camera that gives frame after frame, each of its own grey level, when it is told to."""
+
+    name, size, rate = "feed", SIZE, 30.0
+
+    def __init__(self, levels: list[int], error: Exception | None = None) -> None:
+        self._levels, self._error = levels, error
+        self.go = threading.Semaphore(0)
+        self.given = threading.Semaphore(0)
+        self.closed = False
+
+    def shots(self) -> Iterator[Shot]:
+        for number, level in enumerate(self._levels):
+            self.go.acquire()
+            yield Shot(grey(level), number / 30)
+            self.given.release()
+        if self._error is not None:
+            raise self._error
+
+    def close(self) -> None:
+        self.closed = True
+
+    def release(self, count: int) -> None:
+        self.go.release(count)
+
+
+@pytest.fixture(scope="module")
+def stylizer(tiny_style_file: Path) -> Stylizer:
+    return Stylizer(tiny_style_file, device="cpu", threads=1)
+
+
+@pytest.fixture
+def shelf(stylizer: Stylizer) -> StyleShelf:
+    return StyleShelf("tiny", lambda name: stylizer, names=())
+
+
+def live(feed: Feed, shelf: StyleShelf, look: Look | None = None, *, mirror: bool = False, **settings: object) -> Live:
+    return Live(feed, shelf, Controls(look or Look(strength=0), mirror), LiveSettings(**settings))  # type: ignore[arg-type]
+
+
+def levels(views: list[View]) -> list[int]:
+    return [int(view.pixels[0, 0, 0]) for view in views]
+
+
+def collect(running: Live) -> list[View]:
+    return [view for view in running.views(0.05) if view is not None]
+
+
+def test_a_slow_network_gets_the_newest_frame_next(shelf: StyleShelf, monkeypatch: pytest.MonkeyPatch) -> None:
+    feed = Feed(list(range(10, 30)))
+    began, finish = threading.Event(), threading.Event()
+    running = live(feed, shelf, every_frame=False)
+    stylise = running._stylise
+
+    def slow(shot: Shot) -> View:
+        began.set()
+        assert finish.wait(60)
+        return stylise(shot)
+
+    monkeypatch.setattr(running, "_stylise", slow)
+    with running:
+        feed.release(1)
+        assert began.wait(60)  # the network is busy with the first
+        feed.release(18)
+        for _ in range(18):
+            assert feed.given.acquire(timeout=60)
+        # One more than was given may be on its way; the last is held back, so that the count is exact.
+        finish.set()
+        feed.release(1)
+        seen = levels(collect(running))
+    assert seen[0] in (10, 28, 29)  # what is shown is the newest picture, too
+    assert seen[-1] == 29
+    figures = running.figures
+    assert figures.captured == 20
+    assert 2 <= figures.stylised <= 3
+    assert figures.dropped == 20 - figures.stylised
+    assert feed.closed
+
+
+def test_every_frame_waits_for_the_network(shelf: StyleShelf) -> None:
+    feed = Feed(list(range(50, 62)))
+    feed.release(12)
+    with live(feed, shelf, every_frame=True) as running:
+        assert levels(collect(running)) == list(range(50, 62))
+    assert (running.figures.captured, running.figures.dropped, running.figures.shown) == (12, 0, 12)
+
+
+def test_it_ends_after_so_many_pictures(shelf: StyleShelf) -> None:
+    feed = Feed(list(range(12)))
+    feed.release(12)
+    with live(feed, shelf, every_frame=True, frames=5) as running:
+        assert len(collect(running)) == 5
+    assert running.figures.stylised == 5
+    assert feed.closed
+
+
+def test_it_ends_after_so_long_even_without_a_frame(shelf: StyleShelf) -> None:
+    feed = Feed([1])
+    with live(feed, shelf, seconds=0.05) as running:
+        assert collect(running) == []
+        feed.release(1)
+
+
+def test_what_was_taken_before_the_camera_failed_is_shown(shelf: StyleShelf) -> None:
+    feed = Feed([7, 8], InputError("feed gives no more frames; was it unplugged?"))
+    feed.release(2)
+    seen: list[View] = []
+    with live(feed, shelf, every_frame=True) as running, pytest.raises(InputError, match="unplugged"):
+        seen.extend(view for view in running.views(0.05) if view is not None)
+    assert running.figures.stylised == 2
+    assert feed.closed
+
+
+def test_an_error_of_the_network_ends_everything(shelf: StyleShelf, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = threading.active_count()
+    feed = Feed(list(range(50)))
+    feed.release(50)
+    running = live(feed, shelf, every_frame=True)
+
+    def fail(shot: Shot) -> None:
+        raise InputError("the network broke")
+
+    monkeypatch.setattr(running, "_stylise", fail)
+    with pytest.raises(InputError, match="the network broke"), running:
+        collect(running)
+    assert threading.active_count() == before
+
+
+def test_a_picture_is_what_the_stylizer_makes_of_the_frame(shelf: StyleShelf, stylizer: Stylizer) -> None:
+    feed = Feed([90])
+    feed.release(1)
+    with live(feed, shelf, Look(strength=0.7, keep_color=True), every_frame=True) as running:
+        view = collect(running)[0]
+    assert (view.pixels == stylizer(grey(90), strength=0.7, keep_color=True)).all()
+    assert (view.style, view.worked_at) == ("tiny", SIZE)
+    assert view.network > 0
+
+
+def test_it_works_small_and_shows_large(shelf: StyleShelf) -> None:
+    feed = Feed([90])
+    feed.release(1)
+    with live(feed, shelf, Look(strength=1), every_frame=True, max_size=32) as running:
+        view = collect(running)[0]
+    assert view.worked_at == (32, 24)
+    assert view.pixels.shape == (48, 64, 3)
+
+
+def test_a_target_that_is_out_of_reach_lowers_the_size(stylizer: Stylizer) -> None:
+    size = (320, 240)
+    feed = Feed([])
+    feed.size = size
+    shelf = StyleShelf("tiny", lambda name: stylizer, names=())
+    running = live(feed, shelf, Look(strength=1), target_fps=1e6)
+    photo = np.zeros((240, 320, 3), np.uint8)
+    worked = [running._stylise(Shot(photo, 0.0)).worked_at[0] for _ in range(20)]
+    assert worked[:8] == [320] * 8
+    assert worked[8] == worked[15] == 96
+
+
+def test_mirrored(shelf: StyleShelf, monkeypatch: pytest.MonkeyPatch) -> None:
+    photo = np.repeat(np.arange(64, dtype=np.uint8)[None, :, None], 48, axis=0).repeat(3, axis=2)
+    running = live(Feed([]), shelf, mirror=True)
+    assert (running._stylise(Shot(photo, 0.0)).pixels == photo[:, ::-1]).all()
+
+
+def test_stabilising_starts_afresh_with_another_look(shelf: StyleShelf) -> None:
+    running = live(Feed([]), shelf, stabilize=True)
+    photo = np.random.default_rng(0).integers(100, 103, (48, 64, 3), dtype=np.uint8)
+    other = photo.copy()
+    other[::2] += 2
+    running._stylise(Shot(photo, 0.0))
+    smoothed = running._stylise(Shot(other, 0.0)).pixels
+    assert 0 < np.abs(smoothed.astype(int) - other).mean() < 2
+    running.controls.look = Look(strength=0, keep_color=True)
+    assert (running._stylise(Shot(other, 0.0)).pixels == other).all()
+
+
+def test_sinks_get_every_picture(shelf: StyleShelf) -> None:
+    feed, got = Feed([1, 2, 3]), []
+    feed.release(3)
+    running = live(feed, shelf, every_frame=True)
+    running.sinks = (got.append,)
+    with running:
+        assert len(collect(running)) == 3
+    assert levels(got) == [1, 2, 3]
+
+
+def test_figures_of_known_times() -> None:
+    figures = Figures()
+    assert figures.to_dict()["latency"] == {"mean": None, "p95": None}
+    assert figures.rate == 0
+    for number in range(100):
+        figures.stylise(0.02)
+        figures.show((number + 1) / 1000)
+    told = figures.to_dict()
+    assert told["latency"] == {"mean": 50.5, "p95": 95.0}
+    assert told["network"] == 20.0
+    assert (told["stylised"], told["shown"]) == (100, 100)
+    assert figures.latency == 0.1
+    assert figures.rate > 0
+
+
+def test_sizes() -> None:
+    assert fitted((640, 480), 320) == (320, 240)
+    assert fitted((480, 641), 2000) == (480, 641)
+    assert scaled(np.zeros((48, 64, 3), np.uint8), (32, 24)).shape == (24, 32, 3)
+
+
+@pytest.mark.parametrize("name", ["max_size", "target_fps", "frames", "seconds"])
+def test_settings_out_of_range(name: str) -> None:
+    with pytest.raises(OptionError, match=f"{name} must be above 0, got 0"):
+        LiveSettings(**{name: 0})
