@@ -29,6 +29,7 @@ EXTRA_PACKAGES = {
     "serving/camera_opencv.py": {"cv2"},
     "serving/ffmpeg.py": {"av"},
     "serving/half.py": {"google", "onnx"},
+    "serving/norm_statistics.py": {"google", "onnx"},
     "serving/video_picture.py": {"av"},
     "serving/web": {"fastapi", "h11", "prometheus_client", "python_multipart", "starlette", "uvicorn", "websockets"},
 }

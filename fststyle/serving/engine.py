@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,9 @@ class Engine:
     is and why, ``metadata`` the JSON object in the file, ``threads`` the number of threads for one picture.
     """
 
+    _additional: frozenset[str] = frozenset()
+    """Inputs and outputs that a subclass puts into the network it loads."""
+
     def __init__(self, model: Path, *, device: Device = "auto", threads: int | None = None) -> None:
         """Load ``model``; ``threads`` None means as many as the process may use.
 
@@ -36,8 +39,8 @@ class Engine:
             raise OptionError(f"threads must be at least 1, got {threads}")
         self.threads = threads or default_threads()
         self.metadata: dict[str, Any] = parse_metadata(read_onnx_metadata(model), model)
-        self._session, self.note = open_session(model, device=device, threads=self.threads)
-        _check_signature(self._session, model)
+        self._session, self.note = open_session(self._network(model), device=device, threads=self.threads)
+        self._check_signature(model)
         self.provider: str = self._session.get_providers()[0]
         self._last_shape: Sequence[int] = ()
 
@@ -57,9 +60,26 @@ class Engine:
             images = np.pad(images, ((0, 0), (0, down), (0, right), (0, 0)), mode="symmetric")
         return self._run(np.ascontiguousarray(images))[:, :height, :width]
 
+    def _network(self, model: Path) -> Path | bytes:
+        """What the session is made of."""
+        return model
+
+    def _check_signature(self, model: Path) -> None:
+        values = [*self._session.get_inputs(), *self._session.get_outputs()]
+        own = [value for value in values if value.name not in self._additional]
+        found = [f"{value.name} {value.type} of rank {len(value.shape)}" for value in own]
+        expected = [f"{name} tensor(uint8) of rank 4" for name in (INPUT, OUTPUT)]
+        if found != expected:
+            raise ModelError(
+                f"{model} is not a style's network: expected {', '.join(expected)}; got {', '.join(found)}"
+            )
+
+    def _compute(self, images: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        return run_bound(self._session, {INPUT: images}, [OUTPUT], self._run_options(images.shape))[0]
+
     def _run(self, images: NDArray[np.uint8]) -> NDArray[np.uint8]:
         try:
-            stylized = run_bound(self._session, images, self._run_options(images.shape))
+            stylized = self._compute(images)
         except Exception as error:  # ONNX Runtime's errors have no common base
             reason = first_line(error)
             if isinstance(error, MemoryError) or "alloc" in reason.lower() or "out of memory" in reason.lower():
@@ -86,19 +106,15 @@ class Engine:
         return options
 
 
-def run_bound(session: Any, images: NDArray[np.uint8], options: Any = None) -> NDArray[np.uint8]:
+def run_bound(
+    session: Any, inputs: Mapping[str, NDArray[Any]], outputs: Sequence[str], options: Any = None
+) -> list[NDArray[Any]]:
     """One run with both ends bound: on a GPU, one copy there and one back, whatever the network does in between."""
     binding = session.io_binding()
-    binding.bind_cpu_input(INPUT, images)
-    binding.bind_output(OUTPUT, "cpu")
+    for name, value in inputs.items():
+        binding.bind_cpu_input(name, value)
+    for name in outputs:
+        binding.bind_output(name, "cpu")
     session.run_with_iobinding(binding, options)
-    stylized: NDArray[np.uint8] = binding.copy_outputs_to_cpu()[0]
-    return stylized
-
-
-def _check_signature(session: Any, model: Path) -> None:
-    values = [*session.get_inputs(), *session.get_outputs()]
-    found = [f"{value.name} {value.type} of rank {len(value.shape)}" for value in values]
-    expected = [f"{name} tensor(uint8) of rank 4" for name in (INPUT, OUTPUT)]
-    if found != expected:
-        raise ModelError(f"{model} is not a style's network: expected {', '.join(expected)}; got {', '.join(found)}")
+    found: list[NDArray[Any]] = binding.copy_outputs_to_cpu()
+    return found

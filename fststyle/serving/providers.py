@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fststyle.errors import DependencyError, DeviceError, ModelError, OptionError, did_you_mean
 from fststyle.serving.half import half_precision
@@ -30,8 +31,8 @@ _CUDA_OPTIONS = {
 }
 
 
-def open_session(model: Path, *, device: Device, threads: int) -> tuple[Any, str]:
-    """A session, and one line for the user on where it runs.
+def open_session(model: Path | bytes, *, device: Device, threads: int) -> tuple[Any, str]:
+    """A session of the file ``model``, or of a file's bytes, and one line for the user on where it runs.
 
     ``auto`` takes the GPU if a network really runs on it, else the CPU, and the line says why. ONNX Runtime would take
     the CPU silently, or with pages of warnings; neither is passed on.
@@ -66,7 +67,7 @@ def default_threads() -> int:
     return max(1, count)
 
 
-def _cuda_session(model: Path, threads: int) -> tuple[Any, str]:
+def _cuda_session(model: Path | bytes, threads: int) -> tuple[Any, str]:
     import onnxruntime
 
     if CUDA not in onnxruntime.get_available_providers():
@@ -87,14 +88,23 @@ def _cuda_session(model: Path, threads: int) -> tuple[Any, str]:
         raise DeviceError(f"ONNX Runtime cannot use CUDA: {reason}; {_INSTALL_CUDA} brings NVIDIA's libraries")
     try:
         # A session may be made and its first convolution still fail: a cuDNN that does not fit, a GPU too old or full.
-        session.run([OUTPUT], {INPUT: np.zeros((1, 16, 16, 3), np.uint8)})
+        session.run([OUTPUT], {value.name: _blank(value) for value in session.get_inputs()})
     except Exception as error:  # ONNX Runtime's errors have no common base
         raise DeviceError(f"the GPU cannot run the network: {first_line(error)}") from error
     return session, f"running on the GPU (CUDA) in {precision}"
 
 
-def _for_gpu(model: Path) -> tuple[Path | bytes, str]:
-    """The network to load, and a word on its precision."""
+def _blank(value: Any) -> NDArray[Any]:
+    """Something to feed to an input: a small black picture, or zeros."""
+    if value.name == INPUT:
+        return np.zeros((1, 16, 16, 3), np.uint8)
+    return np.zeros(value.shape, np.float32)
+
+
+def _for_gpu(model: Path | bytes) -> tuple[Path | bytes, str]:
+    """The network to load, and a word on its precision; one that was already changed is left as it is."""
+    if isinstance(model, bytes):
+        return model, "float32"
     try:
         return half_precision(model), "float16"
     except DependencyError as error:
@@ -117,7 +127,7 @@ def _session(model: Path | bytes, providers: list[Any], threads: int) -> Any:
         return onnxruntime.InferenceSession(source, options, providers=providers, enable_fallback=0)
     except Exception as error:
         if CPU in providers[:1] or type(error).__name__ in _MODEL_ERRORS:
-            named = "the network in float16" if isinstance(model, bytes) else model
+            named = "the network" if isinstance(model, bytes) else model
             raise ModelError(f"{named} is damaged or not a network that can be run: {first_line(error)}") from error
         raise DeviceError(f"ONNX Runtime cannot use CUDA: {first_line(error)}") from error
 

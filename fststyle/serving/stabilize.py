@@ -2,8 +2,8 @@
 
 A network sees every frame for the first time, and turns a sensor's noise into strokes that come and go. Two things
 vary: the strokes themselves, and, through the means and variances of the instance norms, the tone of the whole
-picture. An ONNX file gives out the picture alone, so that the statistics inside it cannot be smoothed; smoothing the
-output, as it is done here, meets both.
+picture. Smoothing the output, as it is done here, meets the first where nothing moves;
+:class:`~fststyle.serving.steady.SteadyEngine` meets the second, everywhere.
 """
 
 from __future__ import annotations
@@ -19,6 +19,31 @@ Pixels = NDArray[np.uint8]
 _Floats = NDArray[np.float32]
 _BLOCK = 4
 """Pixels a side. The change of the input is judged on means over blocks, which hold a quarter of the noise."""
+
+
+class CutDetector:
+    """Whether each frame of a video begins something new: the first one, one of another size, or one whose blocks of
+    4 x 4 pixels differ from those of the frame before by more than ``threshold`` on average, in levels of 0..255.
+    """
+
+    def __init__(self, threshold: float = 24.0) -> None:
+        """:raises OptionError: a threshold of 0 or less."""
+        if threshold <= 0:
+            raise OptionError(f"the threshold of a cut must be above 0, got {threshold}")
+        self._threshold = threshold
+        self._before: _Floats | None = None
+        self.cuts = 0
+        """How many there were, not counting the beginning and changes of size."""
+
+    def __call__(self, blocks: _Floats) -> bool:
+        """``blocks``: the next frame's :func:`block_means`."""
+        before, self._before = self._before, blocks
+        if before is None or before.shape != blocks.shape:
+            return True
+        if float(np.abs(blocks - before).mean()) <= self._threshold:
+            return False
+        self.cuts += 1
+        return True
 
 
 class Stabilizer:
@@ -44,14 +69,16 @@ class Stabilizer:
         """
         if not 0 <= smoothing < 1:
             raise OptionError(f"smoothing must be 0 to below 1, got {smoothing}")
-        if tolerance <= 0 or cut <= 0:
-            raise OptionError(f"tolerance and cut must be above 0, got {tolerance} and {cut}")
-        self._smoothing, self._tolerance, self._cut = smoothing, tolerance, cut
-        self._before: _Floats | None = None
+        if tolerance <= 0:
+            raise OptionError(f"tolerance must be above 0, got {tolerance}")
+        self._smoothing, self._tolerance, self._cut = smoothing, tolerance, CutDetector(cut)
         self._shown: _Floats = np.zeros((0, 0, 3), np.float32)
         self._result: _Floats = np.zeros((0, 0, 3), np.float32)
-        self.cuts = 0
+
+    @property
+    def cuts(self) -> int:
         """How many times the memory was dropped because of a cut."""
+        return self._cut.cuts
 
     def __call__(self, photo: Pixels, stylized: Pixels) -> Pixels:
         """The next frame: the input and its stylised picture, both uint8 [H, W, 3] RGB; the result has that form too.
@@ -60,10 +87,9 @@ class Stabilizer:
         """
         if photo.shape != stylized.shape or photo.ndim != 3:
             raise InputError(f"expected two pictures of one size, got {list(photo.shape)} and {list(stylized.shape)}")
-        blocks = _block_means(photo)
-        if self._is_new(blocks, stylized):
+        blocks = block_means(photo)
+        if self._cut(blocks) or self._result.shape != stylized.shape:
             self._shown, self._result = blocks, stylized.astype(np.float32)
-            self._before = blocks
             return stylized
         weight = self._weight(blocks)
         self._shown = blocks + weight[..., None] * (self._shown - blocks)
@@ -71,16 +97,7 @@ class Stabilizer:
         self._result -= stylized
         self._result *= fine
         self._result += stylized
-        self._before = blocks
         return np.rint(self._result).astype(np.uint8)  # between two values of 0..255, so there is nothing to clip
-
-    def _is_new(self, blocks: _Floats, stylized: Pixels) -> bool:
-        if self._before is None or self._result.shape != stylized.shape:
-            return True
-        if float(np.abs(blocks - self._before).mean()) <= self._cut:
-            return False
-        self.cuts += 1
-        return True
 
     def _weight(self, blocks: _Floats) -> _Floats:
         change = _largest_neighbour(np.abs(blocks - self._shown).max(axis=2))
@@ -109,7 +126,7 @@ def flicker(photos: Iterable[Pixels], results: Iterable[Pixels]) -> float:
     return sum(excess) / len(excess)
 
 
-def _block_means(pixels: Pixels) -> _Floats:
+def block_means(pixels: Pixels) -> _Floats:
     """float32 [ceil(H / 4), ceil(W / 4), 3]; the last row and column are continued to whole blocks."""
     height, width = pixels.shape[:2]
     down, right = -height % _BLOCK, -width % _BLOCK

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from copy import copy
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import overload
@@ -19,7 +20,7 @@ from fststyle.errors import DeviceError, InputError, OptionError
 from fststyle.formats import format_for
 from fststyle.images import MAX_PIXELS, Picture, decode, encode, from_pillow, read_picture, to_pillow
 from fststyle.serving.engine import Engine
-from fststyle.serving.providers import Device
+from fststyle.serving.providers import CPU, Device
 from fststyle.styles import DEFAULT_STYLE, find_style
 
 
@@ -165,6 +166,17 @@ class Stylizer:
         if isinstance(image, np.ndarray):
             return picture.pixels if picture.alpha is None else np.dstack((picture.pixels, picture.alpha))
         return to_pillow(picture)
+
+    def steady(self) -> Stylizer:
+        """The same style for the frames of one video, in order and from one thread; see
+        :class:`~fststyle.serving.steady.SteadyEngine`.
+        """
+        from fststyle.serving.steady import SteadyEngine
+
+        device: Device = "cpu" if self.engine.provider == CPU else "cuda"
+        twin = copy(self)
+        twin.engine = SteadyEngine(self.style.path, device=device, threads=self.engine.threads)
+        return twin
 
     def stylise(self, photo: Picture, look: Look, stages: Stages | None = None) -> Picture:
         """The step between decoding and encoding; alpha, format and EXIF pass through unchanged."""

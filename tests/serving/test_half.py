@@ -34,7 +34,8 @@ def test_it_gives_the_picture_of_the_float32_network(
     tiny_style_file: Path, half: bytes, shape: tuple[int, ...]
 ) -> None:
     images = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
-    whole, halved = (run_bound(session(model), images).astype(int) for model in (str(tiny_style_file), half))
+    models = (str(tiny_style_file), half)
+    whole, halved = (session(model).run(None, {"image": images})[0].astype(int) for model in models)
     assert whole.shape == shape
     difference = np.abs(whole - halved)
     assert difference.max() <= 3
@@ -71,4 +72,5 @@ def test_a_damaged_file_is_the_models_fault(tmp_path: Path) -> None:
 def test_binding_both_ends_changes_nothing(tiny_style_file: Path) -> None:
     network = session(str(tiny_style_file))
     images = np.random.default_rng(1).integers(0, 256, (1, 20, 33, 3), np.uint8)
-    np.testing.assert_array_equal(run_bound(network, images), network.run(["stylized"], {"image": images})[0])
+    (bound,) = run_bound(network, {"image": images}, ["stylized"])
+    np.testing.assert_array_equal(bound, network.run(["stylized"], {"image": images})[0])

@@ -73,6 +73,9 @@ def test_a_gpu_that_cannot_run_the_network_is_an_error(tiny_style_file: Path, mo
         def get_providers(self) -> list[str]:
             return [CUDA, CPU]
 
+        def get_inputs(self) -> list[object]:
+            return []
+
         def run(self, outputs: object, inputs: object) -> None:
             raise RuntimeError("CUDNN_STATUS_NOT_SUPPORTED\nmore\nlines")
 
