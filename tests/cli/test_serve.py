@@ -1,0 +1,217 @@
+import json
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import fields
+from io import BytesIO
+from pathlib import Path
+from urllib.request import ProxyHandler, Request, build_opener
+
+import click
+import pytest
+from PIL import Image
+
+pytest.importorskip("fastapi")
+
+from fststyle.cli.main import main
+from fststyle.cli.serve import serve
+from fststyle.serving.web import self_test
+from fststyle.serving.web.self_test import Finding
+from fststyle.serving.web.settings import ServerSettings
+
+OPTIONS = ["--style", "tiny", "--device", "cpu", "--threads", "1", "--port", "0"]
+
+
+@pytest.fixture(autouse=True)
+def _tiny_style(styles_folder: Path) -> None:
+    """``--style tiny`` is there in every test."""
+
+
+class Program:
+    """``fststyle serve`` as a program of its own."""
+
+    def __init__(self, *options: str) -> None:
+        command = [sys.executable, "-m", "fststyle", "serve", *OPTIONS, *options]
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        assert self.process.stdout is not None
+        line = self.process.stdout.readline()
+        assert line.startswith("fststyle: listening on http://127.0.0.1:"), line + self.process.communicate()[1]
+        self.address = line.split()[-1]
+        deadline = time.monotonic() + 60
+        while self.get("/readyz")[0] != 200:
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+
+    def get(self, path: str, body: bytes | None = None) -> tuple[int, bytes]:
+        opener = build_opener(ProxyHandler({}))
+        request = Request(self.address + path, body, {"Content-Type": "image/png"} if body else {})
+        try:
+            with opener.open(request, timeout=60) as response:
+                return response.status, response.read()
+        except OSError as error:
+            return getattr(error, "code", 0), b""
+
+    def stop(self, number: signal.Signals) -> tuple[int, str, str]:
+        self.process.send_signal(number)
+        printed = self.process.communicate(timeout=60)
+        return self.process.returncode, *printed
+
+
+@pytest.fixture
+def programs() -> Iterator[list[Program]]:
+    started: list[Program] = []
+    yield started
+    for program in started:
+        if program.process.poll() is None:
+            program.process.kill()
+            program.process.communicate()
+
+
+def photo(side: int) -> bytes:
+    buffer = BytesIO()
+    Image.linear_gradient("L").resize((side, side)).convert("RGB").save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_lets_finish_what_runs(programs: list[Program], number: signal.Signals) -> None:
+    programs.append(program := Program())
+    answers: list[tuple[int, bytes]] = []
+    thread = threading.Thread(target=lambda: answers.append(program.get("/v1/stylize", photo(900))))
+    thread.start()
+    while b"fststyle_running 1.0" not in program.get("/metrics")[1]:
+        assert thread.is_alive(), answers
+    code, out, err = program.stop(number)
+    thread.join()
+    assert [status for status, _ in answers] == [200]
+    assert (code, out, err) == (0, "", "fststyle: running on the CPU\n")
+
+
+def test_what_runs_for_too_long_is_told(programs: list[Program]) -> None:
+    programs.append(program := Program("--stop-seconds", "1", "--workers", "1"))
+    answers: list[tuple[int, bytes]] = []
+    threads = [
+        threading.Thread(target=lambda: answers.append(program.get("/v1/stylize", photo(2000)))) for _ in range(3)
+    ]
+    for thread in threads:
+        thread.start()
+    while b"fststyle_queue_length 2.0" not in program.get("/metrics")[1]:
+        assert any(thread.is_alive() for thread in threads), answers
+    code, _, err = program.stop(signal.SIGTERM)
+    for thread in threads:
+        thread.join()
+    assert {status for status, _ in answers} <= {200, 503}
+    assert 503 in {status for status, _ in answers}
+    assert code == 0
+    assert "Traceback" not in err
+
+
+def test_a_port_that_is_taken(capsys: pytest.CaptureFixture[str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        assert main(["serve", *OPTIONS, "--port", str(taken.getsockname()[1])]) == 2
+    assert "Address already in use; --port 0 takes a free one" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "message"),
+    [
+        (["--style", "tinny"], 5, "did you mean 'tiny'?"),
+        (["--style", "tiny", "--style", "twin/tiny.onnx"], 2, "two of the styles have one name"),
+        (["--format", "JPG"], 2, "did you mean 'JPEG'?"),
+        (["--max-size", "0"], 2, "max_size must be above 0, got 0"),
+        (["--allow-origin", "*"], 2, "an origin is scheme://host[:port]"),
+        (["--api-key-file", "missing"], 3, "cannot read missing: No such file"),
+        (["--api-key-file", "empty"], 2, "the API key is empty"),
+        (["--host", "192.0.2.1"], 2, "cannot listen on 192.0.2.1"),
+    ],
+)
+def test_what_cannot_be_is_one_line(
+    tmp_path: Path,
+    tiny_style_file: Path,
+    options: list[str],
+    code: int,
+    message: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "twin").mkdir()
+    (tmp_path / "twin" / "tiny.onnx").write_bytes(tiny_style_file.read_bytes())
+    (tmp_path / "empty").touch()
+    assert main(["serve", *(options if "--style" in options else [*OPTIONS, *options])]) == code
+    printed = capsys.readouterr()
+    errors = [line for line in printed.err.splitlines() if line.startswith("fststyle: error: ")]
+    assert len(errors) == 1
+    assert message in errors[0]
+    assert printed.out == ""
+
+
+def test_the_key_comes_from_a_file_or_the_environment(
+    programs: list[Program], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "key").write_text("secret\n")
+    programs.append(Program("--api-key-file", str(tmp_path / "key")))
+    monkeypatch.setenv("FSTSTYLE_API_KEY", "secret")
+    programs.append(Program())
+    for program in programs:
+        assert program.get("/v1/styles")[0] == 401
+        request = Request(program.address + "/v1/styles", headers={"Authorization": "Bearer secret"})
+        with build_opener(ProxyHandler({})).open(request, timeout=60) as response:
+            assert json.load(response)["default"] == "tiny"
+
+
+def test_a_file_that_is_no_style_is_left_out(programs: list[Program], styles_folder: Path) -> None:
+    (styles_folder / "broken.onnx").write_text("no network")
+    command = [sys.executable, "-m", "fststyle", "serve", "--device", "cpu", "--port", "0", "--threads", "1"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    assert "listening on" in process.stdout.readline()
+    process.terminate()
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 0
+    assert "left out: " in err
+    assert "broken.onnx is damaged or not an ONNX file" in err
+
+
+@pytest.mark.parametrize("package", ["fastapi", "uvicorn", "websockets", "prometheus_client"])
+def test_without_the_packages_the_error_names_the_extra(package: str) -> None:
+    code = (
+        f"import sys; sys.modules[{package!r}] = None; from fststyle.cli.main import main; sys.exit(main(sys.argv[1:]))"
+    )
+    done = subprocess.run([sys.executable, "-c", code, "serve", *OPTIONS], capture_output=True, text=True)
+    assert done.returncode == 8
+    assert done.stderr.startswith("fststyle: error: serving needs ")
+    assert done.stderr.endswith('which is not installed: pip install "fststyle[serve]"\n')
+
+
+def test_every_figure_is_an_option_with_the_default_of_the_settings() -> None:
+    options = {parameter.name: parameter for parameter in serve.params if isinstance(parameter, click.Option)}
+    for entry in fields(ServerSettings):
+        if entry.metadata:
+            assert options[entry.name].default == entry.default, entry.name
+    assert not [text for option in options.values() for text in option.opts if text == "--api-key"]
+
+
+def test_the_self_test_prints_a_table(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[list[str]] = []
+
+    def findings(options: list[str]) -> Iterator[Finding]:
+        given.append(options)
+        yield Finding("one", True, "200")
+        yield Finding("other", given[1:] == [], "500")
+
+    monkeypatch.setattr(self_test, "run_self_test", findings)
+    assert main(["serve", "--self-test", *OPTIONS]) == 0
+    printed = capsys.readouterr().out.splitlines()
+    assert [line.split() for line in printed] == [
+        ["ok", "one", "200"],
+        ["ok", "other", "500"],
+        ["all", "2", "promises", "kept"],
+    ]
+    assert main(["serve", "--self-test", *OPTIONS]) == 1
+    assert "1 of 2 promises not kept: other" in capsys.readouterr().err
+    assert given[0] == ["--device", "cpu", "--style", "tiny", "--threads", "1"]

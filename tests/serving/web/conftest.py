@@ -1,0 +1,130 @@
+"""A real server on a free port, in a thread of its own, with the tiny style."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+from PIL import Image
+
+pytest.importorskip("fastapi")
+
+from fststyle.images import Picture
+from fststyle.serving.stylizer import Look, Stages, Stylizer
+from fststyle.serving.web.gallery import Gallery
+from fststyle.serving.web.server import Server
+from fststyle.serving.web.settings import ServerSettings
+
+PATIENCE = 30.0
+
+
+class GatedStylizer(Stylizer):
+    """Stylises only once :attr:`gate` is open; :attr:`arrived` counts who has come to it."""
+
+    def __init__(self, style: Path) -> None:
+        super().__init__(style, device="cpu", threads=1)
+        self.gate = threading.Event()
+        self.gate.set()
+        self.arrived = threading.Semaphore(0)
+        self.count = 0
+
+    def stylise(self, photo: Picture, look: Look, stages: Stages | None = None) -> Picture:
+        self.count += 1
+        self.arrived.release()
+        assert self.gate.wait(PATIENCE)
+        return super().stylise(photo, look, stages)
+
+    def wait_for_arrival(self) -> None:
+        assert self.arrived.acquire(timeout=PATIENCE)
+
+
+class Running:
+    """A server, a client for it, and the stylizer behind it."""
+
+    def __init__(self, server: Server, stylizer: GatedStylizer) -> None:
+        self.server, self.service, self.stylizer = server, server.service, stylizer
+        self.client = httpx.Client(base_url=server.address, timeout=PATIENCE, trust_env=False)
+        self.thread = threading.Thread(target=server.listen_and_serve)
+
+    @property
+    def host(self) -> tuple[str, int]:
+        address = httpx.URL(self.server.address)
+        return address.host, address.port or 0
+
+    @property
+    def live(self) -> str:
+        return self.server.address.replace("http", "ws", 1) + "/v1/live"
+
+    def stylize(self, photo: bytes, **parameters: object) -> httpx.Response:
+        return self.client.post("/v1/stylize", content=photo, params={k: str(v) for k, v in parameters.items()})
+
+    def in_background(self, count: int, work: Callable[[], Any]) -> tuple[list[threading.Thread], list[Any]]:
+        results: list[Any] = []
+        threads = [threading.Thread(target=lambda: results.append(work())) for _ in range(count)]
+        for thread in threads:
+            thread.start()
+        return threads, results
+
+    def until(self, holds: Callable[[], bool]) -> None:
+        """Waits, and fails if that never comes."""
+        waiter = threading.Event()
+        for _ in range(int(PATIENCE / 0.01)):
+            if holds():
+                return
+            waiter.wait(0.01)
+        pytest.fail("that did not come about")
+
+
+StartServer = Callable[..., Running]
+
+
+@pytest.fixture
+def start_server(tiny_style_file: Path) -> Iterator[StartServer]:
+    """Starts servers with the settings that it is given; the gate of the style ``tiny`` is open."""
+    started: list[Running] = []
+
+    def start(**settings: object) -> Running:
+        stylizer = GatedStylizer(tiny_style_file)
+        announced = threading.Event()
+        figures: dict[str, Any] = {"port": 0, "workers": 1, "stop_seconds": 5.0} | settings
+        server = Server(ServerSettings(**figures), Gallery([stylizer]), lambda address: announced.set())
+        running = Running(server, stylizer)
+        started.append(running)
+        running.thread.start()
+        assert announced.wait(PATIENCE)
+        running.until(lambda: server.service.gallery.ready)
+        return running
+
+    yield start
+    for running in started:
+        running.stylizer.gate.set()
+        running.client.close()
+        running.server.stop()
+        running.thread.join(PATIENCE)
+        assert not running.thread.is_alive()
+
+
+@pytest.fixture
+def web(start_server: StartServer) -> Running:
+    """A server with the default limits."""
+    return start_server()
+
+
+def encoded(width: int = 40, height: int = 30, format_name: str = "JPEG", **options: Any) -> bytes:
+    """Coloured clouds."""
+    clouds = Image.fromarray(np.random.default_rng(2).integers(0, 256, (4, 5, 3), dtype=np.uint8))
+    buffer = BytesIO()
+    clouds.resize((width, height), Image.Resampling.BICUBIC).save(buffer, format_name, **options)
+    return buffer.getvalue()
+
+
+@pytest.fixture(scope="session")
+def photo() -> bytes:
+    """A JPEG of 40 x 30 px."""
+    return encoded()

@@ -1,0 +1,44 @@
+from pathlib import Path
+
+import pytest
+
+from fststyle.serving.web import probe, self_test
+from fststyle.serving.web.probe import Answer, Unexpected
+from fststyle.serving.web.self_test import Finding, run_self_test
+from fststyle.serving.web.self_test_checks import CHECKS, check_errors
+
+
+def test_every_promise_is_kept(tiny_style_file: Path) -> None:
+    options = ["--style", str(tiny_style_file), "--device", "cpu", "--threads", "1"]
+    findings = [*run_self_test(options)]
+    assert [finding for finding in findings if not finding.held] == []
+    assert len(findings) == len(CHECKS) + 1
+
+
+def test_a_broken_promise_is_found(tiny_style_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    kept = ["a body above the cap, by its length", "a photo is stylised", "parameters out of range"]
+    monkeypatch.setattr(self_test, "CHECKS", {name: CHECKS[name] for name in kept})
+    monkeypatch.setattr(self_test, "LIMITS", {"max-size": 100_000, "stop-seconds": 60})
+    findings = [*run_self_test(["--style", str(tiny_style_file), "--device", "cpu", "--threads", "1"])]
+    assert [finding.held for finding in findings[:3]] == [False, True, False]
+    assert findings[0] == Finding(kept[0], False, findings[0].found)
+    assert "status 415 instead of 413" in findings[0].found
+    assert "status 200 instead of 422" in findings[2].found
+
+
+def test_an_answer_that_tells_too_much_is_found() -> None:
+    told = probe.Probe("http://127.0.0.1:1", "key", None, Path(), [b'{"error": {"type": "E", "message": "x"}}'])  # type: ignore[arg-type]
+    assert check_errors(told).startswith("1 errors")
+    for body in (
+        b"Traceback (most recent call last)",
+        b'{"error": {"type": "E", "message": "in /usr/lib/x"}}',
+        b"no JSON",
+    ):
+        told.errors = [body]
+        with pytest.raises(Unexpected):
+            check_errors(told)
+
+
+@pytest.mark.parametrize("body", [b"", b"[]", b'{"error": 1}', b'{"error": {}}'])
+def test_the_kind_of_what_is_no_error(body: bytes) -> None:
+    assert Answer(200, {}, body).kind == ""
