@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import math
+import os
 import signal
 import socket
 import threading
@@ -108,5 +109,6 @@ def listen(host: str, port: int) -> socket.socket:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         return socket.create_server((host, port), family=family, backlog=_BACKLOG)
     except (OSError, OverflowError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
+        number = getattr(error, "errno", None)  # the text of some has the address once more
+        reason = os.strerror(number) if number and number > 0 else str(error)
         raise OptionError(f"cannot listen on {host} port {port}: {reason}; --port 0 takes a free one") from error

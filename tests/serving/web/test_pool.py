@@ -75,8 +75,9 @@ def test_what_is_abandoned_is_not_begun_and_not_ended() -> None:
 def test_all_can_be_failed_at_once() -> None:
     async def test() -> None:
         pool, gate = WorkerPool(1, 8), threading.Event()
-        jobs = [pool.submit(blocked(gate)), pool.submit(blocked(gate)), pool.submit(blocked(gate), frame=True)]
+        jobs = [pool.submit(blocked(gate))]
         await jobs[0].started
+        jobs += [pool.submit(blocked(gate)), pool.submit(blocked(gate), frame=True)]
         pool.fail_all(Refusal(503, "Stopping", "no more"))
         answers = await asyncio.gather(*(job.result for job in jobs), return_exceptions=True)
         assert [str(answer) for answer in answers] == ["no more"] * 3
@@ -92,8 +93,9 @@ def test_the_estimate_follows_what_jobs_take() -> None:
         pool, gate = WorkerPool(1, 2), threading.Event()
         for _ in range(30):
             await pool.submit(lambda job: None).result
-        jobs = [pool.submit(blocked(gate)) for _ in range(3)]
+        jobs = [pool.submit(blocked(gate))]
         await jobs[0].started
+        jobs += [pool.submit(blocked(gate)) for _ in range(2)]
         assert pool.full
         assert pool.seconds_to_wait() < 0.1
         gate.set()
