@@ -103,7 +103,7 @@ function acceptFiles(open) {
     }
   };
   document.addEventListener("paste", (event) => {
-    if (!event.target.matches("input:not([type=range], [type=radio], [type=checkbox])")) take(event, event.clipboardData);
+    if (!event.target.matches?.("input:not([type=range], [type=radio], [type=checkbox])")) take(event, event.clipboardData);
   });
   const curtain = byId("drop-here");
   document.addEventListener("dragover", (event) => {

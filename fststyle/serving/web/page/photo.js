@@ -17,9 +17,11 @@ export function newCanvas(width, height) {
   return canvas;
 }
 
+const sizeOf = (source) => [source.naturalWidth ?? source.width, source.naturalHeight ?? source.height];
+
 /** Halves as often as it can first: browsers look at few neighbours, and a big step would leave jagged edges. */
 export function scaled(source, width, height) {
-  let [from, fromWidth, fromHeight] = [source, source.naturalWidth ?? source.width, source.naturalHeight ?? source.height];
+  let [from, fromWidth, fromHeight] = [source, ...sizeOf(source)];
   while (fromWidth >= 2 * width && fromHeight >= 2 * height && fromWidth > 2) {
     [fromWidth, fromHeight] = [Math.ceil(fromWidth / 2), Math.ceil(fromHeight / 2)];
     from = drawn(from, Math.max(fromWidth, width), Math.max(fromHeight, height));
@@ -51,11 +53,7 @@ export async function readPhoto(file, limits, rescue) {
   } catch {
     image = await rescued(file, limits, rescue);
   }
-  const [width, height] = fit(image.naturalWidth, image.naturalHeight, {
-    maxSize: limits.max_size,
-    maxPixels: Math.min(limits.max_pixels, CANVAS_PIXELS),
-  });
-  return new Photo(file.name, scaled(image, width, height), limits, { whole: width === image.naturalWidth });
+  return new Photo(file.name, image, limits);
 }
 
 async function rescued(file, limits, rescue) {
@@ -88,13 +86,16 @@ export class Photo {
   #scaled = new Map();
   #bodies = new Map();
 
-  /** `whole`: with all the pixels that it had. */
-  constructor(name, canvas, limits, { whole = true } = {}) {
+  /** `source`, an image or a canvas, is scaled down to what the server takes and gives. */
+  constructor(name, source, limits) {
+    const [sourceWidth, sourceHeight] = sizeOf(source);
+    const maxPixels = Math.min(limits.max_pixels, CANVAS_PIXELS);
+    const [width, height] = fit(sourceWidth, sourceHeight, { maxSize: limits.max_size, maxPixels });
     this.name = (name ?? "").replace(/\.[^.]*$/, "").trim() || "photo";
-    this.canvas = canvas;
+    this.canvas = scaled(source, width, height);
+    this.whole = width === sourceWidth;
     this.#limits = limits;
-    this.whole = whole;
-    this.transparent = hasTransparency(canvas);
+    this.transparent = hasTransparency(this.canvas);
   }
 
   get longerSide() {
