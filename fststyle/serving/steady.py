@@ -25,7 +25,7 @@ class SteadyEngine(Engine):
     _additional = frozenset({GIVEN, MEMORY, USED})
 
     def __init__(
-        self, model: Path, *, memory: float = 0.9, device: Device = "auto", threads: int | None = None
+        self, model: Path, *, memory: float = 0.7, device: Device = "auto", threads: int | None = None
     ) -> None:
         """``memory``: weight of the frames before, 0 (none) to below 1; other arguments and errors as
         :class:`~fststyle.serving.engine.Engine`.
