@@ -37,7 +37,7 @@ from fststyle import Stylizer
 
 WANTED_RATIO, WANTED_DRIFT = 0.9, 5.0
 ENGINE_SECONDS = 5.0
-MIXED_SIDES = (64, 640)
+SMALLEST = 16
 FORMATS = (("JPEG", "image/jpeg"), ("PNG", "image/png"), ("WEBP", "image/webp"))
 T = TypeVar("T")
 
@@ -129,14 +129,14 @@ def crowd(server: Server, path: str, photo: bytes, clients: int, seconds: float,
     return tally
 
 
-def mixed(server: Server, path: str, count: int, clients: int) -> tuple[Tally, list[int]]:
+def mixed(server: Server, path: str, count: int, clients: int, largest: int) -> tuple[Tally, list[int]]:
     """Every size is another one; the second value is the server's memory after each picture."""
     tally, memory, numbers = Tally(), [], iter(range(count))
 
     def client(number: int) -> None:
         connection, random = connect(server), np.random.default_rng(number)
         while next(numbers, None) is not None:
-            body, media_type = random_picture(random)
+            body, media_type = random_picture(random, largest)
             while (answer := request(connection, "POST", path, body, media_type))[0] == 429:
                 tally.add(429)
                 time.sleep(answer[1])
@@ -147,8 +147,8 @@ def mixed(server: Server, path: str, count: int, clients: int) -> tuple[Tally, l
     return tally, memory
 
 
-def random_picture(random: np.random.Generator) -> tuple[bytes, str]:
-    width, height = (int(side) for side in random.integers(*MIXED_SIDES, 2, endpoint=True))
+def random_picture(random: np.random.Generator, largest: int) -> tuple[bytes, str]:
+    width, height = (int(side) for side in random.integers(SMALLEST, largest, 2, endpoint=True))
     name, media_type = FORMATS[random.integers(len(FORMATS))]
     clouds = Image.fromarray(random.integers(0, 256, (4, 4, 3), dtype=np.uint8))
     buffer = io.BytesIO()
@@ -186,9 +186,10 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--style", default="starry_night")
     parser.add_argument("--clients", type=int, default=32)
-    parser.add_argument("--seconds", type=float, default=60)
+    parser.add_argument("--seconds", type=float, default=60, help="how long the crowd stays; 0 leaves it out")
     parser.add_argument("--size", type=int, default=512, help="side of the crowd's photo in pixels")
     parser.add_argument("--requests", type=int, default=5000, help="mixed pictures; 0 leaves that part out")
+    parser.add_argument("--largest", type=int, default=640, help="side of the largest of them in pixels")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--device", default="auto", choices=["auto", "cpu", "cuda"])
     parser.add_argument("--threads", type=int)
@@ -205,11 +206,11 @@ def main() -> None:
     print(f"{stylizer.style.name} ({stylizer.style.preset}), {stylizer.engine.note}, {stylizer.engine.threads} threads")
     with running_server(options) as server:
         path = f"/v1/stylize?style={stylizer.style.name}"
-        held = report_crowd(server, path, stylizer, given)
+        held = report_crowd(server, path, stylizer, given) if given.seconds else True
         if given.requests:
-            tally, memory = mixed(server, path, given.requests, given.clients)
+            tally, memory = mixed(server, path, given.requests, given.clients, given.largest)
             change = drift(memory)
-            print(f"{given.requests} pictures of {MIXED_SIDES[0]} to {MIXED_SIDES[1]} pixels a side:")
+            print(f"{given.requests} pictures of {SMALLEST} to {given.largest} pixels a side:")
             print(f"  statuses {dict(tally.statuses)}, errors {tally.errors or 'none'}")
             print(f"  memory {memory[-1] / 2**20:.0f} MiB at the end, {max(memory) / 2**20:.0f} MiB at most")
             print(f"  drift {change:+.1f}%, wanted under {WANTED_DRIFT:g}%")

@@ -13,6 +13,7 @@ import click
 from fststyle.cli.stylize import device_options
 from fststyle.errors import BatchError, DependencyError, InputError, ModelError
 from fststyle.serving.stylizer import Stylizer
+from fststyle.serving.web.memory import keep_memory_flat
 from fststyle.serving.web.settings import ServerSettings
 from fststyle.styles import scan_styles
 
@@ -80,6 +81,7 @@ def serve(
     if self_test:
         _test(names, device, threads)
         return
+    keep_memory_flat()
     stylizers = _load(names, device, threads, settings.max_pixels)
     click.echo(f"fststyle: {stylizers[0].engine.note}", err=True)
     Server(

@@ -27,7 +27,7 @@ def create_app(service: Service) -> ASGIApp:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        service.gallery.warm_up()
+        service.gallery.warm_up(service.pool.expect)
         yield
         service.pool.stop()
 

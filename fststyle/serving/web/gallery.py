@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from fststyle.serving.stylizer import Stylizer
 from fststyle.serving.web.problems import logger
 from fststyle.styles import DEFAULT_STYLE
 
-WARM_UP_SIDE = 256
+WARM_UP_SIDE, PHOTO_SIDE = 256, 512
 
 
 class Gallery:
@@ -45,21 +46,28 @@ class Gallery:
     def ready(self) -> bool:
         return self.warm == len(self.stylizers)
 
-    def warm_up(self) -> threading.Thread:
-        """Runs every style once, in a thread of its own: the first run takes much longer than those after it."""
-        thread = threading.Thread(target=self._warm_up, name="warm-up", daemon=True)
+    def warm_up(self, expect: Callable[[float], None]) -> threading.Thread:
+        """Runs every style, in a thread of its own: the first run takes much longer than those after it.
+
+        ``expect`` is told the seconds that a photo of :data:`PHOTO_SIDE` may take in the slowest style.
+        """
+        thread = threading.Thread(target=self._warm_up, args=(expect,), name="warm-up", daemon=True)
         thread.start()
         return thread
 
-    def _warm_up(self) -> None:
-        picture = np.zeros((1, WARM_UP_SIDE, WARM_UP_SIDE, 3), np.uint8)
+    def _warm_up(self, expect: Callable[[float], None]) -> None:
+        picture, slowest = np.zeros((1, WARM_UP_SIDE, WARM_UP_SIDE, 3), np.uint8), 0.0
         for stylizer in self.stylizers.values():
             try:
+                stylizer.engine(picture)
+                started = time.perf_counter()
                 stylizer.engine(picture)
             except FststyleError as error:
                 self.failure = error
                 logger.error("%s does not run: %s", stylizer.style.name, error)
                 return
+            slowest = max(slowest, time.perf_counter() - started)
+            expect(slowest * (PHOTO_SIDE / WARM_UP_SIDE) ** 2)
             self.warm += 1
 
     def describe(self) -> list[dict[str, Any]]:

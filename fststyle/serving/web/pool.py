@@ -98,6 +98,10 @@ class WorkerPool:
         """How long the queue, as it is, is likely to take."""
         return (len(self._waiting) + self.running) * self._mean_seconds / self.workers
 
+    def expect(self, seconds: float) -> None:
+        """How long a job takes, as far as is known before there was one."""
+        self._mean_seconds = seconds
+
     def submit(self, work: Callable[[Job[T]], T], *, frame: bool = False) -> Job[T]:
         """Hand in work from an event loop; whether the queue is :attr:`full` is for the caller to look at first."""
         job = Job(work)
