@@ -38,11 +38,15 @@ def in_full_precision(features: Tensor) -> Tensor:
     return features if features.dtype == torch.float64 else features.float()
 
 
-def gram_matrix(features: Tensor) -> Tensor:
+def gram_matrix(features: Tensor, mask: Tensor | None = None) -> Tensor:
     """Correlations between channels: [N, C, H, W] -> [N, C, C].
 
     Divided by the number of positions H * W (Gatys et al. do not divide), so that pictures of different sizes compare.
+    With ``mask`` ([1, 1, H, W], at least 0, not 0 everywhere) each position counts by its share of the mask's sum, so
+    that regions of different sizes compare too (Gatys et al. 2017, arXiv:1611.07865, "guided Gram matrices").
     """
+    if mask is not None:
+        features = features * (mask / mask.mean()).sqrt().to(features.dtype)
     gram: Tensor = _Gram.apply(features)
     return gram
 
@@ -176,16 +180,31 @@ class PerceptualLoss(nn.Module):
         features: dict[str, Tensor] = self.vgg(photos, self.weights.content_layers)
         return features
 
+    @property
+    def layers(self) -> dict[str, float]:
+        """What :meth:`forward` needs of the VGG."""
+        return {**self.weights.content_layers, **self.weights.style_layers}
+
     def forward(self, images: Tensor, content: Mapping[str, Tensor]) -> LossParts:
         """Losses of ``images`` [N, 3, H, W] in 0..1 against the painting and the photos' :meth:`content_features`."""
-        features = self.vgg(images, {**self.weights.content_layers, **self.weights.style_layers})
-        for_content = {name: content_loss(features[name], content[name]) for name in self.weights.content_layers}
-        for_style = {
-            name: style_loss(gram_matrix(features[name]), self.get_buffer(f"gram_{name}"))
-            for name in self.weights.style_layers
-        }
+        features = self.vgg(images, self.layers)
         return LossParts(
-            content=self.weights.content * weighted_mean(for_content, self.weights.content_layers),
-            style=self.weights.style * weighted_mean(for_style, self.weights.style_layers),
+            content=self.content_part(features, content),
+            style=self.style_part(features),
             total_variation=self.weights.total_variation * total_variation_loss(images, self.style_variation),
+        )
+
+    def content_part(self, features: Mapping[str, Tensor], content: Mapping[str, Tensor]) -> Tensor:
+        """Of features by layer, weighted: a scalar."""
+        shares = self.weights.content_layers
+        return self.weights.content * weighted_mean(
+            {name: content_loss(features[name], content[name]) for name in shares}, shares
+        )
+
+    def style_part(self, features: Mapping[str, Tensor], masks: Mapping[str, Tensor] | None = None) -> Tensor:
+        """Of features by layer, weighted: a scalar. ``masks`` are those of :func:`gram_matrix`, one for each layer."""
+        shares = self.weights.style_layers
+        grams = {name: gram_matrix(features[name], None if masks is None else masks[name]) for name in shares}
+        return self.weights.style * weighted_mean(
+            {name: style_loss(gram, self.get_buffer(f"gram_{name}")) for name, gram in grams.items()}, shares
         )

@@ -18,6 +18,7 @@ from fststyle.errors import OptionError, did_you_mean
 from fststyle.nn.weight_files import VGGWeights, find_architecture
 
 Pooling = Literal["max", "average"]
+Padding = Literal["zeros", "circular"]
 
 
 def layer_names(architecture: str) -> tuple[str, ...]:
@@ -64,7 +65,8 @@ class VGGFeatures(nn.Module):
     ``forward`` takes float [N, 3, H, W] RGB images in 0..1 and returns the activations of the ``layers`` asked for,
     by name, each [N, C, H', W']. Nothing beyond the deepest of them is built or run. The normalisation that the
     weights were trained with is a buffer inside. Max pooling is what the network was trained with; Gatys et al.
-    (2016) found that average pooling gives slightly more appealing pictures.
+    (2016) found that average pooling gives slightly more appealing pictures. Zeros around the picture are what the
+    network was trained with too; circular padding sees the opposite edge beyond each edge, as in a tiled plane.
 
     Raises :class:`~fststyle.errors.OptionError` for an unknown layer or pooling, or for no layer at all.
     """
@@ -72,7 +74,9 @@ class VGGFeatures(nn.Module):
     mean: Tensor
     std: Tensor
 
-    def __init__(self, weights: VGGWeights, layers: Iterable[str], *, pooling: Pooling = "max") -> None:
+    def __init__(
+        self, weights: VGGWeights, layers: Iterable[str], *, pooling: Pooling = "max", padding: Padding = "zeros"
+    ) -> None:
         super().__init__()
         wanted = tuple(layers)
         check_layers(weights.architecture, wanted)
@@ -82,6 +86,7 @@ class VGGFeatures(nn.Module):
             raise OptionError(f"pooling must be 'max' or 'average', got {pooling!r}")
         names = layer_names(weights.architecture)
         self.names = names[: 1 + max(names.index(layer) for layer in wanted)]
+        self.circular = padding == "circular"
         self.pool = max_pool if pooling == "max" else average_pool
         self.register_buffer("mean", torch.tensor(weights.normalization.mean).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(weights.normalization.std).view(1, 3, 1, 1), persistent=False)
@@ -98,7 +103,10 @@ class VGGFeatures(nn.Module):
             if name.endswith("_1") and name != "relu1_1":
                 features = self.pool(features)
             weight, bias = getattr(self, f"{name}_weight"), getattr(self, f"{name}_bias")
-            features = F.conv2d(features, weight, bias, padding=1).relu_()  # in place: half the memory
+            if self.circular:
+                features = F.pad(features, (1, 1, 1, 1), mode="circular")
+            features = F.conv2d(features, weight, bias, padding=0 if self.circular else 1)
+            features = features.relu_()  # in place: half the memory
             if name in wanted:
                 found[name] = features
             if len(found) == len(wanted):

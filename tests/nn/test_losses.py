@@ -361,3 +361,29 @@ def test_autocast_keeps_the_parts_close_and_in_full_precision(
     for name, value in rough.items():
         assert value.dtype == torch.float32
         assert value.item() == pytest.approx(exact[name].item(), rel=0.05)
+
+
+def test_a_masked_gram_matrix_is_that_of_the_region_alone() -> None:
+    features = random(1, 3, 6, 8, seed=18)
+    mask = torch.zeros(1, 1, 6, 8, dtype=features.dtype)
+    mask[..., 2:5, :4] = 0.5
+    torch.testing.assert_close(gram_matrix(features, mask), gram_matrix(features[..., 2:5, :4]))
+
+
+def test_a_grey_mask_weighs_positions() -> None:
+    features, mask = random(1, 3, 4, 5, seed=19), random(1, 1, 4, 5, seed=20).abs()
+    flat, shares = features[0].flatten(1).numpy(), (mask / mask.sum()).flatten().numpy()
+    expected = np.einsum("ip,jp,p->ij", flat, flat, shares)
+    np.testing.assert_allclose(gram_matrix(features, mask)[0].numpy(), expected, rtol=1e-6)
+
+
+def test_nothing_outside_a_mask_gets_a_gradient_from_the_style(narrow_vgg: VGGWeights, painting: Tensor) -> None:
+    loss = perceptual_loss(narrow_vgg, [painting])
+    features = {name: random(1, 4, 6, 6, seed=21).float().requires_grad_() for name in STYLE}
+    mask = torch.zeros(1, 1, 6, 6)
+    mask[..., :3] = 1
+    loss.style_part(features, dict.fromkeys(STYLE, mask)).backward()
+    for value in features.values():
+        assert value.grad is not None
+        assert value.grad[..., 3:].abs().max() == 0
+        assert value.grad[..., :3].abs().min() > 0

@@ -158,3 +158,12 @@ def test_no_layer_or_an_unknown_pooling_is_an_error(narrow_vgg: VGGWeights) -> N
         VGGFeatures(narrow_vgg, [])
     with pytest.raises(OptionError, match="'max' or 'average', got 'mean'"):
         VGGFeatures(narrow_vgg, ["relu1_1"], pooling="mean")  # type: ignore[arg-type]
+
+
+def test_circular_padding_sees_the_opposite_edge(narrow_vgg: VGGWeights) -> None:
+    """A shift of the picture shifts the features, pooled ones by as much as pooling divides it."""
+    vgg = VGGFeatures(narrow_vgg, ["relu3_1"], padding="circular")
+    image = torch.rand(1, 3, 16, 24, generator=torch.Generator().manual_seed(4))
+    plain, shifted = (vgg(x, ["relu1_1", "relu3_1"]) for x in (image, image.roll((4, 8), (2, 3))))
+    torch.testing.assert_close(shifted["relu1_1"], plain["relu1_1"].roll((4, 8), (2, 3)))
+    torch.testing.assert_close(shifted["relu3_1"], plain["relu3_1"].roll((1, 2), (2, 3)))
