@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable
 from dataclasses import fields
@@ -82,6 +83,7 @@ def serve(
         _test(names, device, threads)
         return
     keep_memory_flat()
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s")
     stylizers = _load(names, device, threads, settings.max_pixels)
     click.echo(f"fststyle: {stylizers[0].engine.note}", err=True)
     Server(

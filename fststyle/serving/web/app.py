@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -42,6 +43,7 @@ def create_app(service: Service) -> ASGIApp:
     ):
         app.include_router(router)
     _handle_errors(app, service)
+    logging.getLogger("python_multipart").setLevel(logging.ERROR)  # it warns of each damaged form
     guarded: ASGIApp = Guard(app, service)
     if service.settings.allow_origins:
         guarded = CORSMiddleware(

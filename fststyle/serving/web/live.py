@@ -11,10 +11,10 @@ from typing import Any
 
 from fastapi import APIRouter, WebSocket, WebSocketDisconnect
 
-from fststyle.errors import FststyleError, InputError, OptionError
+from fststyle.errors import FststyleError, OptionError
 from fststyle.serving.web.guard import key_fits, key_of
 from fststyle.serving.web.parameters import Choice, changed, default_choice
-from fststyle.serving.web.problems import ClientGoneError, Refusal, describe, kind_of
+from fststyle.serving.web.problems import ClientGoneError, Refusal, describe, kind_of, logger
 from fststyle.serving.web.service import Service
 from fststyle.serving.web.work import Stylised
 
@@ -111,7 +111,11 @@ class Session:
         work = service.workshop.frame(frame.data, choice, service.settings.live_quality)
         try:
             stylised, _ = await service.run(work, self._gone, frame=True)
-        except (FststyleError, Refusal) as error:
+        except ClientGoneError:
+            raise
+        except Exception as error:
+            if not isinstance(error, FststyleError | Refusal):
+                logger.exception("a live frame failed")
             service.metrics.rejects.labels(kind_of(error)).inc()
             await self.tell(describe(error) | {"frame": frame.number})
             return
@@ -155,7 +159,7 @@ def live_route(service: Service) -> APIRouter:
                 await _admitted(socket, service)
             except Refusal as refusal:
                 await _close(socket, service, refusal, _POLICY if refusal.status == 401 else _TRY_AGAIN)
-            except (OptionError, InputError, FststyleError) as error:
+            except FststyleError as error:
                 await _close(socket, service, error, _POLICY)
 
     return router

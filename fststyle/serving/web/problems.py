@@ -52,7 +52,8 @@ def describe(error: Exception) -> dict[str, Any]:
         logger.error("%s", error)
         message = "not enough memory for a picture of that size; ask for a smaller max_size"
     elif not isinstance(error, Refusal) and status_of(error) >= 500:
-        logger.error("%s", error, exc_info=None if isinstance(error, FststyleError) else error)
+        if isinstance(error, FststyleError):  # what nobody thought of is logged with its trace where it is caught
+            logger.error("%s", error)
         message = _INTERNAL
     return {"error": {"type": kind_of(error), "message": _OBJECT.sub("the data", message)}}
 

@@ -46,7 +46,7 @@ class Server(uvicorn.Server):
                 ws=socket_protocol,
                 loop="asyncio",
                 log_config=None,
-                log_level="warning",
+                log_level="error",
                 access_log=False,
                 proxy_headers=False,
                 server_header=False,

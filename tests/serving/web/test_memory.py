@@ -6,7 +6,7 @@ import pytest
 
 from fststyle.serving.web.memory import keep_memory_flat
 
-# Prints how many blocks of their own the system has given for a megabyte that is asked for after a larger one was freed.
+# Prints how many blocks of their own the system gives for a megabyte, asked for after a larger one was freed.
 CODE = """
 import ctypes, sys
 from fststyle.serving.web.memory import keep_memory_flat
