@@ -5,6 +5,7 @@ import { cameraProblem, noCameraHere } from "/page/messages.js";
 export class Camera {
   #video;
   #devices = [];
+  #starts = 0;
 
   constructor(video) {
     this.#video = video;
@@ -18,13 +19,16 @@ export class Camera {
   async start(ended, deviceId = null) {
     if (!navigator.mediaDevices?.getUserMedia) throw noCameraHere();
     const which = deviceId ? { deviceId: { exact: deviceId } } : { facingMode: "user" };
+    const start = (this.#starts += 1);
     const video = { ...which, width: { ideal: 1280 }, height: { ideal: 720 }, frameRate: { ideal: 30 } };
     try {
       const stream = await navigator.mediaDevices.getUserMedia({ video, audio: false });
+      if (start !== this.#starts) return release(stream); // it took so long that it is no longer wanted
       stream.getVideoTracks()[0].addEventListener("ended", ended, { once: true });
       this.#video.srcObject = stream;
       await this.#video.play();
     } catch (error) {
+      if (start !== this.#starts) return;
       this.stop();
       throw cameraProblem(error);
     }
@@ -33,7 +37,8 @@ export class Camera {
   }
 
   stop() {
-    for (const track of this.#video.srcObject?.getTracks() ?? []) track.stop();
+    this.#starts += 1;
+    release(this.#video.srcObject);
     this.#video.srcObject = null;
   }
 
@@ -44,4 +49,8 @@ export class Camera {
     this.stop();
     await this.start(ended, this.#devices[(index + 1) % this.#devices.length].deviceId);
   }
+}
+
+function release(stream) {
+  for (const track of stream?.getTracks() ?? []) track.stop();
 }

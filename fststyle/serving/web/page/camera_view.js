@@ -2,7 +2,7 @@
 
 import { Camera } from "/page/camera.js";
 import { Live } from "/page/live.js";
-import { Problem, isAbort } from "/page/messages.js";
+import { Problem } from "/page/messages.js";
 import { clearProblem, say, tell } from "/page/notices.js";
 import { Photo, encode, newCanvas } from "/page/photo.js";
 import { pause } from "/page/server.js";
@@ -19,6 +19,7 @@ const [strength, keepColor, mirror] = ["strength", "keep-color", "mirror"].map(b
 export class CameraView {
   #site;
   #viewer;
+  #giveUp;
   #camera = new Camera(video);
   #live;
   #running = new AbortController();
@@ -26,8 +27,9 @@ export class CameraView {
   #metersShown = 0;
   #refusal = "";
 
-  constructor(site, viewer) {
-    [this.#site, this.#viewer] = [site, viewer];
+  /** `giveUp(error)` is called when there is no camera, or no server, to go on with. */
+  constructor(site, viewer, giveUp) {
+    [this.#site, this.#viewer, this.#giveUp] = [site, viewer, giveUp];
     this.#live = new Live(video, after, {
       closed: (event) => this.#reconnect(event),
       refused: (message) => this.#refused(message),
@@ -44,8 +46,12 @@ export class CameraView {
   }
 
   get #look() {
-    const [style, share] = [this.#site.styles.chosen.name, strength.value / 100];
-    return { style, strength: share, keepColor: keepColor.checked, maxSize: Math.min(1024, this.#site.limits.max_size) };
+    return {
+      style: this.#site.styles.chosen.name,
+      strength: strength.value / 100,
+      keepColor: keepColor.checked,
+      maxSize: Math.min(1024, this.#site.limits.max_size),
+    };
   }
 
   enter() {
@@ -85,7 +91,7 @@ export class CameraView {
     say("Starting the camera…", { busy: true });
     try {
       await start(() => !signal.aborted && this.#lost());
-      if (signal.aborted) return this.#camera.stop();
+      if (signal.aborted) return;
       clearProblem();
       document.body.dataset.stage = "camera";
       this.#viewer.shape(video.videoWidth, video.videoHeight);
@@ -94,7 +100,7 @@ export class CameraView {
       this.#failures = 0;
       this.#connect();
     } catch (error) {
-      if (!isAbort(error)) this.#stopWith(error);
+      if (!signal.aborted) this.#stopWith(error);
     }
   }
 
@@ -134,8 +140,7 @@ export class CameraView {
 
   #stopWith(error) {
     this.leave();
-    say("");
-    tell(error, () => this.enter());
+    this.#giveUp(error);
   }
 
   #painted({ fps, latency, width, height }) {

@@ -81,7 +81,8 @@ function drawLake(context, random) {
     const [y, length] = [HORIZON + 4 + depth * (HEIGHT - HORIZON), (6 + random() * 40) * (0.3 + depth)];
     const nearSun = random() < 0.4;
     const x = nearSun ? 820 + (random() - 0.5) * (70 + depth * 260) : random() * WIDTH;
-    context.fillStyle = nearSun ? "rgba(255, 228, 170, 0.55)" : `rgba(${random() < 0.5 ? "20, 40, 80" : "220, 215, 225"}, 0.22)`;
+    const water = random() < 0.5 ? "rgba(20, 40, 80, 0.22)" : "rgba(220, 215, 225, 0.22)";
+    context.fillStyle = nearSun ? "rgba(255, 228, 170, 0.55)" : water;
     context.fillRect(x - length / 2, y, length, 1 + depth * 4);
   }
 }

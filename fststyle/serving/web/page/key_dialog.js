@@ -11,7 +11,8 @@ export function askForKey(wrong) {
   dialog.returnValue = "";
   dialog.showModal();
   return new Promise((resolve) => {
-    dialog.addEventListener("close", () => resolve(dialog.returnValue === "typed" ? field.value : null), { once: true });
+    const answer = () => resolve(dialog.returnValue === "typed" ? field.value : null);
+    dialog.addEventListener("close", answer, { once: true });
   });
 }
 

@@ -8,7 +8,7 @@ const WINDOW = 2_000; // milliseconds over which frames per second are counted
 // Automatic size: what the network should take for a frame, and the longer sides to choose from.
 const WANTED = 80; // milliseconds
 const SIZES = [256, 320, 384, 448, 512, 640, 768];
-const PATIENCE = 8; // frames between two changes of size
+const PATIENCE = { smaller: 2, larger: 8 }; // frames before a change of size
 const REFUSALS = 10; // frames refused one after the other before that is worth a word
 
 /** How large a frame may be so that the network keeps up. */
@@ -26,10 +26,10 @@ export class Pace {
   heed(inference) {
     this.#average = this.#average === null ? inference : 0.75 * this.#average + 0.25 * inference;
     this.#frames += 1;
-    if (this.fixed || this.#frames < PATIENCE) return;
-    const larger = (SIZES[this.#index + 1] / SIZES[this.#index]) ** 2;
+    if (this.fixed || this.#frames < PATIENCE.smaller) return;
+    const growth = (SIZES[this.#index + 1] / SIZES[this.#index]) ** 2;
     if (this.#average > 1.3 * WANTED && this.#index > 0) this.#step(-1);
-    else if (this.#average * larger < 0.9 * WANTED) this.#step(1);
+    else if (this.#frames >= PATIENCE.larger && this.#average * growth < 0.9 * WANTED) this.#step(1);
   }
 
   #step(by) {
@@ -111,7 +111,8 @@ export class Live {
     const inFlight = this.#sent - this.#answered;
     if (this.#encoding || this.#socket?.readyState !== WebSocket.OPEN || !this.#video.videoWidth) return false;
     // The second one leaves so late that it hardly waits, and the server still never does.
-    return inFlight === 0 || (inFlight < IN_FLIGHT && now - this.#lastSent > 0.85 * this.#interval);
+    const soon = this.#interval > 0 && now - this.#lastSent > 0.85 * this.#interval;
+    return inFlight === 0 || (inFlight < IN_FLIGHT && soon);
   }
 
   async #send(now) {
@@ -146,7 +147,8 @@ export class Live {
 
   #heed(answer) {
     const now = performance.now();
-    if (this.#answered) this.#interval = 0.7 * this.#interval + 0.3 * (now - this.#lastAnswer);
+    const interval = now - this.#lastAnswer;
+    if (this.#answered) this.#interval = this.#interval ? 0.7 * this.#interval + 0.3 * interval : interval;
     [this.#answered, this.#lastAnswer, this.#answer] = [Math.max(this.#answered, answer.frame), now, answer];
     if (answer.inference_ms) this.pace.heed(answer.inference_ms);
   }

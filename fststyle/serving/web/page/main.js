@@ -19,7 +19,7 @@ async function start() {
   const server = new Server(askForKey);
   try {
     const listed = await server.styles();
-    if (!listed.styles.length) throw new Problem("This server has no styles yet. Give it one, and load the page again.");
+    if (!listed.styles.length) throw new Problem("This server has no styles yet.", { again: true });
     build(server, listed);
   } catch (error) {
     tell(error, start);
@@ -32,7 +32,7 @@ function build(server, { styles: list, default: first, provider, limits }) {
   styles.chosen = first;
   const site = { server, painter, styles, limits, provider };
   const viewer = new Viewer();
-  const views = { photo: new PhotoView(site, viewer), camera: new CameraView(site, viewer) };
+  const views = { photo: new PhotoView(site, viewer), camera: new CameraView(site, viewer, withoutCamera) };
   let mode = "photo";
 
   function chosen() {
@@ -59,20 +59,28 @@ function build(server, { styles: list, default: first, provider, limits }) {
 
   async function hang(photo) {
     if (mode !== "photo") switchTo("photo");
+    clearProblem();
     await views.photo.hang(photo);
   }
 
-  on("mode-photo", "click", () => {
-    switchTo("photo");
-    if (views.photo.photo) views.photo.hang(views.photo.photo);
-    else say("");
-  });
-  for (const id of ["mode-camera", "use-camera"]) {
-    on(id, "click", () => {
-      switchTo("camera");
-      views.camera.enter();
-    });
+  function goLive() {
+    switchTo("camera");
+    views.camera.enter();
   }
+
+  function goBack() {
+    switchTo("photo");
+    say("");
+    if (views.photo.photo) views.photo.hang(views.photo.photo);
+  }
+
+  function withoutCamera(error) {
+    goBack();
+    tell(error, goLive);
+  }
+
+  on("mode-photo", "click", goBack);
+  for (const id of ["mode-camera", "use-camera"]) on(id, "click", goLive);
   on("example", "click", () => hang(new Photo("example", drawExample(), limits)));
   on("paint-frame", "click", () => hang(views.camera.moment()));
   on("keep-color", "change", () => (mode === "photo" ? views.photo.recolour() : views.camera.update()));
@@ -81,7 +89,8 @@ function build(server, { styles: list, default: first, provider, limits }) {
   showWhatThereIs();
   label(styles.chosen);
   showStrength(viewer, mode);
-  byId("provider").textContent = `Painted on the ${/cpu/i.test(provider) ? "processor" : "graphics card"} (${provider}).`;
+  const where = /cpu/i.test(provider) ? "processor" : "graphics card";
+  byId("provider").textContent = `Painted on the ${where} (${provider}).`;
   styles.showPreviews(server);
 }
 
@@ -103,7 +112,7 @@ function acceptFiles(open) {
     }
   };
   document.addEventListener("paste", (event) => {
-    if (!event.target.matches?.("input:not([type=range], [type=radio], [type=checkbox])")) take(event, event.clipboardData);
+    if (!event.target.matches?.("input[type=password]")) take(event, event.clipboardData);
   });
   const curtain = byId("drop-here");
   document.addEventListener("dragover", (event) => {

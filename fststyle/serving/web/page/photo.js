@@ -1,4 +1,4 @@
-/** A photo from a file to pixels, upright and within what browser and server can hold, and from there to a request's body. */
+/** A photo: from a file to pixels, upright and within what browser and server hold, and on to a request's body. */
 
 import { Problem } from "/page/messages.js";
 
@@ -39,8 +39,8 @@ function drawn(source, width, height) {
 
 export function encode(canvas, type, quality) {
   return new Promise((resolve, reject) => {
-    const done = (blob) => (blob ? resolve(blob) : reject(new Problem("The browser is out of memory for this picture.")));
-    canvas.toBlob(done, type, quality);
+    const full = () => reject(new Problem("The browser has not enough memory for this picture."));
+    canvas.toBlob((blob) => (blob ? resolve(blob) : full()), type, quality);
   });
 }
 

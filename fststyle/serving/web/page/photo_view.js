@@ -2,7 +2,7 @@
 
 import { Problem, isAbort } from "/page/messages.js";
 import { clearProblem, say, tell } from "/page/notices.js";
-import { encode, readPhoto } from "/page/photo.js";
+import { encode, fit, readPhoto } from "/page/photo.js";
 import { pause } from "/page/server.js";
 import { titleOf } from "/page/styles.js";
 
@@ -19,6 +19,7 @@ export class PhotoView {
   #viewer;
   #painting = new AbortController();
   #painted = null;
+  #failed = false;
   #link = 0;
   #wantedSize;
 
@@ -43,15 +44,16 @@ export class PhotoView {
       // A format that the browser does not know may still be one that the server knows.
       const rescue = async (unknown) =>
         (await server.stylize(unknown, { style: styles.chosen.name, strength: 0 })).blob;
-      await this.hang(await readPhoto(file, limits, rescue));
+      const photo = await readPhoto(file, limits, rescue);
+      clearProblem();
+      await this.hang(photo);
     } catch (error) {
-      say("");
+      say(this.#painted?.summary ?? "");
       tell(error, () => this.open(file));
     }
   }
 
   async hang(photo) {
-    clearProblem();
     this.photo = photo;
     this.#offerSizes();
     this.#viewer.hang(photo.scaled(Number(size.value)), photo.name, photo);
@@ -89,6 +91,7 @@ export class PhotoView {
     } catch (error) {
       if (isAbort(error) || signal.aborted) return;
       say("");
+      this.#failed = true;
       tell(error, () => this.recolour());
     }
   }
@@ -108,9 +111,11 @@ export class PhotoView {
     const bitmap = await createImageBitmap(painted.blob);
     signal.throwIfAborted();
     this.#viewer.show(bitmap, `${photo.name}, after ${titleOf(style)}`);
-    this.#painted = { ...painted, name: `${photo.name}_${style.name}`, type: photo.type };
-    say(summary(style, bitmap, painted.inference));
-    clearProblem();
+    const said = summary(style, bitmap, painted.inference);
+    this.#painted = { ...painted, name: `${photo.name}_${style.name}`, type: photo.type, summary: said };
+    say(said);
+    if (this.#failed) clearProblem();
+    this.#failed = false;
     await this.#offer(0);
   }
 
@@ -137,8 +142,9 @@ export class PhotoView {
     const offered = [...SIZES.filter((pixels) => pixels < longest), longest];
     size.replaceChildren(
       ...offered.map((pixels) => {
-        const { width, height } = shapeAt(this.photo, pixels);
-        return new Option(`${width} × ${height}${pixels === longest ? ` (${this.photo.whole ? "full" : "largest"})` : ""}`, pixels);
+        const [width, height] = fit(this.photo.canvas.width, this.photo.canvas.height, { maxSize: pixels });
+        const note = this.photo.whole ? " (full)" : " (largest)";
+        return new Option(`${width} × ${height}${pixels === longest ? note : ""}`, pixels);
       }),
     );
     size.value = offered.findLast((pixels) => pixels <= this.#wantedSize) ?? offered[0];
@@ -159,12 +165,6 @@ export class PhotoView {
     download.download = `${painted.name}.${painted.type === "image/png" ? "png" : "jpg"}`;
     download.hidden = false;
   }
-}
-
-function shapeAt(photo, pixels) {
-  const scale = pixels / photo.longerSide;
-  const [width, height] = [photo.canvas.width, photo.canvas.height].map((side) => Math.max(1, Math.floor(side * scale)));
-  return { width, height };
 }
 
 function summary(style, { width, height }, inference) {

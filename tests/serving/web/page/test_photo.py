@@ -212,7 +212,7 @@ def test_a_photo_can_be_dropped_and_pasted(page: Page, way: str) -> None:
 
 def test_a_file_that_is_no_picture_is_named_and_costs_nothing(page: Page, landscape: Path, tmp_path: Path) -> None:
     page.open().ready().show(landscape)
-    before, after = page.pixels("#before"), page.pixels("#after")
+    before, after, status = page.pixels("#before"), page.pixels("#after"), page.text("status")
     page.expected_complaints = ["/v1/stylize.*(415|422)"]
     (tmp_path / "notes.jpg").write_text("not a picture")
     page.upload(tmp_path / "notes.jpg")
@@ -220,6 +220,9 @@ def test_a_file_that_is_no_picture_is_named_and_costs_nothing(page: Page, landsc
     assert "“notes.jpg” cannot be read as a picture" in page.text("problem-text")
     assert difference(page.pixels("#before"), before) == difference(page.pixels("#after"), after) == 0
     assert page["download"].is_displayed()
+    assert page.text("status") == status
+    page["problem-close"].click()
+    assert not page["problem"].is_displayed()
 
 
 def test_a_server_out_of_reach_is_said_and_trying_again_goes_on(page: Page, landscape: Path) -> None:
