@@ -21,7 +21,7 @@ TITLE = "fststyle"
 _POLL = 0.02  # seconds; how long a key may wait for its turn
 _LARGEST = (1280, 720)
 _X11_PORT = 6000
-_WHITE, _BLACK, _LINE = (255, 255, 255), (0, 0, 0), 22
+_WHITE, _LINE = (255, 255, 255), 22
 
 
 def check_display() -> None:
@@ -120,24 +120,23 @@ def help_lines() -> list[str]:
 
 
 def write_lines(picture: Pixels, lower: Sequence[str], upper: Sequence[str]) -> None:
-    """Into uint8 [H, W, 3], in place: light letters with a dark rim, in proportion to the height."""
+    """Into uint8 [H, W, 3], in place: light letters on a darkened ground, in proportion to the height."""
     height = picture.shape[0]
     scale = max(0.4, height / 480)
     step = round(_LINE * scale)
-    places = [step * (number + 1) for number in range(len(upper))]
-    places += [height - step * (len(lower) - number) + step // 2 for number in range(len(lower))]
-    for text, y in zip((*upper, *lower), places, strict=True):
-        for colour, thickness in ((_BLACK, 3), (_WHITE, 1)):
-            cv2.putText(
-                picture,
-                text,
-                (round(8 * scale), y),
-                cv2.FONT_HERSHEY_SIMPLEX,
-                0.5 * scale,
-                colour,
-                max(1, round(thickness * scale)),
-                cv2.LINE_AA,
-            )
+    _write_block(picture, upper, 0, step, scale)
+    _write_block(picture, lower, height - step * len(lower) - step // 2, step, scale)
+
+
+def _write_block(picture: Pixels, lines: Sequence[str], top: int, step: int, scale: float) -> None:
+    if not lines:
+        return
+    font, size, thickness, margin = cv2.FONT_HERSHEY_SIMPLEX, 0.5 * scale, max(1, round(scale)), round(8 * scale)
+    width = 2 * margin + max(cv2.getTextSize(text, font, size, thickness)[0][0] for text in lines)
+    ground = picture[max(0, top) : top + step * len(lines) + step // 2, :width]
+    ground //= 3
+    for number, text in enumerate(lines, start=1):
+        cv2.putText(picture, text, (margin, top + step * number), font, size, _WHITE, thickness, cv2.LINE_AA)
 
 
 def _reachable(display: str) -> bool:
