@@ -57,6 +57,12 @@ def _transformed(image: Image.Image, source: ImageCms.ImageCmsProfile) -> Image.
     return converted
 
 
+def luma(picture: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """BT.601 luma, 0..255, of uint8 [H, W, 3] sRGB: float32 [H, W]."""
+    weighted: NDArray[np.float32] = picture.astype(np.float32) @ _LUMA
+    return weighted
+
+
 def keep_chroma(stylised: NDArray[np.uint8], photo: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Luminance of ``stylised``, chroma of ``photo``; both uint8 [H, W, 3] sRGB, and so is the result.
 
