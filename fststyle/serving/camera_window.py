@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import socket
@@ -51,9 +52,9 @@ def run_window(session: Session) -> None:
                     view.pixels, status(session) if session.overlay else [], help_lines() if session.help else []
                 )
             press(window.key(), session)
-            window.fullscreen(session.fullscreen)
             if session.leaving or window.closed:
                 return
+            window.fullscreen(session.fullscreen)
     finally:
         window.close()
 
@@ -82,7 +83,10 @@ class Window:
 
     @property
     def closed(self) -> bool:
-        return self._shown and cv2.getWindowProperty(TITLE, cv2.WND_PROP_VISIBLE) < 1
+        try:
+            return self._shown and cv2.getWindowProperty(TITLE, cv2.WND_PROP_VISIBLE) < 1
+        except cv2.error:  # with Qt, where the last window is gone
+            return True
 
     def fullscreen(self, wanted: bool) -> None:
         if wanted != self._fullscreen:
@@ -91,8 +95,9 @@ class Window:
             self._fullscreen = wanted
 
     def close(self) -> None:
-        cv2.destroyAllWindows()
-        cv2.pollKey()
+        with contextlib.suppress(cv2.error):  # the user has closed it
+            cv2.destroyAllWindows()
+            cv2.pollKey()
 
 
 def status(session: Session) -> list[str]:
