@@ -32,7 +32,7 @@ DOCUMENTS = sorted(
 )
 RECIPES = sorted((ROOT / "train" / "recipes").glob("*.yaml"))
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-OTHER_PROGRAMS = {"cat", "cd", "git", "python"}
+OTHER_PROGRAMS = {"cat", "cd", "curl", "docker", "git", "python"}
 
 
 def read(document: str) -> str:
