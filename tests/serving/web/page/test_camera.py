@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -122,6 +123,13 @@ def test_leaving_lets_go_of_camera_and_socket(page: Page) -> None:
     assert page["invitation"].is_displayed()
     assert page.run("document.getElementById('camera').srcObject") is None
     page.until(lambda: page.network("Network.webSocketClosed"), "the socket is closed")
+
+
+def test_a_server_with_a_key_is_given_it(page_at: Callable[[str], Page], address_with_key: str) -> None:
+    page = page_at(address_with_key).open_locked()
+    page.give_key("open sesame")
+    page.ready()["use-camera"].click()
+    page.wait("Number(document.getElementById('meter-fps').textContent) > 0")
 
 
 def test_a_broken_connection_is_made_again(page: Page) -> None:

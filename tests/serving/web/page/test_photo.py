@@ -168,10 +168,8 @@ def test_a_big_photo_is_scaled_to_what_the_server_gives(page: Page, tmp_path: Pa
 
 
 def test_sizes_below_the_photos_own_can_be_chosen(page_at: Callable[[str], Page], address_with_key: str) -> None:
-    page = page_at(address_with_key)
-    page.expected_complaints = ["401"]
-    page.open()
-    give_key(page, "open sesame")
+    page = page_at(address_with_key).open_locked()
+    page.give_key("open sesame")
     page.ready()["example"].click()
     page.painted()
     assert page.pixels("#after").shape == (682, 1024, 4)
@@ -281,20 +279,11 @@ def test_what_is_no_longer_wanted_is_given_up(page: Page, landscape: Path) -> No
     assert not page["problem"].is_displayed()
 
 
-def give_key(page: Page, key: str) -> None:
-    page.wait("document.getElementById('key-dialog').open")
-    page["key"].send_keys(key, "\ue007")
-
-
 def test_a_server_with_a_key_is_given_it(page_at: Callable[[str], Page], address_with_key: str) -> None:
-    page = page_at(address_with_key)
-    page.expected_complaints = ["401"]
-    page.open()
-    page.run("sessionStorage.clear()")
-    page.driver.refresh()
-    give_key(page, "a guess")
+    page = page_at(address_with_key).open_locked()
+    page.give_key("a guess")
     page.wait("document.getElementById('key-note').textContent.includes('does not take')")
-    give_key(page, "open sesame")
+    page.give_key("open sesame")
     page.ready()["example"].click()
     page.painted()
     assert difference(page.pixels("#before"), page.pixels("#after")) > 10
