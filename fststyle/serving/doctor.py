@@ -69,6 +69,7 @@ def check_all(device: Device) -> Iterator[Check]:
     yield Check("processor", "works", f"{default_threads()} threads for this process, {platform.machine()}")
     yield _memory()
     yield from (_codec(entry) for entry in FORMATS.values())
+    yield from _cameras()
     styles, errors = scan_styles()
     yield from (Check("style file", "fails", str(error), "remove it, or put a whole one there") for error in errors)
     yield from (_style(style) for style in styles)
@@ -175,6 +176,38 @@ def _codec(entry: Format) -> Check:
     except Exception as error:  # a library that is missing or does not fit raises nearly anything
         return Check(name, "fails", str(error) or type(error).__name__, "pip install --force-reinstall pillow")
     return Check(name, "works", "written and read" if entry.options else "read")
+
+
+def _cameras() -> Iterator[Check]:
+    """A frame of each camera that the system tells of; where it tells of none, of the first. None is a failure."""
+    mend = 'pip install "fststyle[camera]"'
+    if importlib.util.find_spec("cv2") is None:
+        yield Check("camera", "absent", "opencv-python is not installed", mend)
+        return
+    os.environ.setdefault("OPENCV_VIDEOIO_V4L_SELECT_TIMEOUT", "2")  # seconds to wait for a frame, instead of ten
+    try:
+        from fststyle.serving.camera import device_cameras
+    except FststyleError as error:
+        yield Check("camera", "fails", str(error), mend)
+        return
+    cameras = device_cameras()
+    if not cameras and cameras is not None:
+        yield Check("camera", "absent", "none was found; a file, a stream or synthetic can serve as one")
+    for number, name in ({0: "the first"} if cameras is None else cameras).items():
+        yield _camera(number, name)
+
+
+def _camera(number: int, name: str) -> Check:
+    from fststyle.serving.camera import Wishes, open_camera
+
+    try:
+        camera = open_camera(str(number), Wishes())
+    except FststyleError as error:
+        mend = "close what uses it; on Linux the user must be in the group video"
+        return Check(f"camera {number}", "absent", f"{name}: {error}", mend)
+    camera.close()
+    width, height = camera.size
+    return Check(f"camera {number}", "works", f"{name}: a frame of {width} x {height}")
 
 
 def _style(style: StyleInfo) -> Check:

@@ -1,6 +1,7 @@
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from fststyle.errors import DeviceError, OptionError
@@ -68,6 +69,39 @@ def test_a_missing_extra_names_its_command() -> None:
     assert doctor._extra("heic", ("no_such_module",)) == Check(
         "extra heic", "absent", "no_such_module is not installed", 'pip install "fststyle[heic]"'
     )
+
+
+def test_a_machine_without_a_camera_is_none_that_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("cv2")
+    monkeypatch.setattr("fststyle.serving.camera.device_cameras", dict)
+    assert [(check.name, check.status) for check in doctor._cameras()] == [("camera", "absent")]
+
+
+def test_every_camera_is_tried(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    cv2 = pytest.importorskip("cv2")
+    from fststyle.serving import camera
+
+    for number in range(2):
+        cv2.imwrite(str(tmp_path / f"{number}.png"), np.zeros((24, 32, 3), np.uint8))
+
+    def opened(wanted: str, wishes: object) -> camera.Camera:
+        pattern = str(tmp_path / ("%d.png" if wanted == "0" else "nothing%d.png"))
+        return camera.DeviceCamera(cv2.VideoCapture(pattern, cv2.CAP_IMAGES), f"camera {wanted}")
+
+    monkeypatch.setattr(camera, "device_cameras", lambda: {0: "Desk", 2: "Ceiling"})
+    monkeypatch.setattr(camera, "open_camera", opened)
+    first, second = doctor._cameras()
+    assert first == Check("camera 0", "works", "Desk: a frame of 32 x 24")
+    assert (second.name, second.status) == ("camera 2", "absent")
+    assert second.found == "Ceiling: camera 2 gives no frame"
+    assert "group video" in second.mend
+
+
+def test_without_opencv_the_camera_is_absent(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor.importlib.util, "find_spec", lambda name: None)
+    assert list(doctor._cameras()) == [
+        Check("camera", "absent", "opencv-python is not installed", 'pip install "fststyle[camera]"')
+    ]
 
 
 def test_two_runtimes_at_once_are_a_fault(monkeypatch: pytest.MonkeyPatch) -> None:
