@@ -6,7 +6,7 @@ import pickle
 import tempfile
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import torch
 from torch import Tensor
@@ -20,8 +20,7 @@ from fststyle.nn.weights import cache_path, load_vgg_weights
 if TYPE_CHECKING:
     from fststyle.nn.inception_networks import InceptionArchitecture, InceptionFeatures
 
-    FeatureNetwork = VGGFeatures | InceptionFeatures
-
+FeatureNetwork: TypeAlias = "VGGFeatures | InceptionFeatures"
 FEATURE_NETWORKS = (*ARCHITECTURES, "googlenet", "inception_v3")
 LARGEST_FIELD = 256
 """Pixels; no layer of these networks needs a larger picture to have five positions."""
