@@ -25,6 +25,9 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "train": ("fststyle.cli.train:train", "Train a style on a painting."),
     "export": ("fststyle.cli.export:export", "Turn a checkpoint into a style's ONNX file."),
     "photos": ("fststyle.cli.photos:photos", "Download photos to train on."),
+    "optimize": ("fststyle.cli.optimize:optimize", "Paint one photo by optimising its pixels, without training."),
+    "texture": ("fststyle.cli.texture:texture", "Make a texture of a painting, from noise."),
+    "invert": ("fststyle.cli.invert:invert", "Show what layers of the loss network know of a photo."),
     "weights": ("fststyle.cli.weights:weights", "Show, fetch and verify the loss network's weights."),
 }
 # Import name of each package that only the train extra brings.

@@ -98,6 +98,11 @@ class Position:
     optimiser: dict[str, Any] = field(default_factory=dict)
     curve: list[dict[str, float]] = field(default_factory=list)
 
+    @property
+    def number(self) -> int:
+        """How many iterations are over."""
+        return len(self.curve)
+
 
 @dataclass(frozen=True)
 class Moment:
@@ -113,7 +118,7 @@ class Moment:
 
 
 def descend(
-    task: Task, stages: Sequence[Stage], position: Position, how: Descent, watch: Callable[[Moment], bool]
+    task: Task, stages: Sequence[Stage], position: Position, how: Descent, watch: Callable[[Moment], bool | None]
 ) -> bool:
     """Moves ``position`` through ``stages`` until the end or until ``watch``, called after each iteration, returns
     true; true when all is done. On the CPU a descent that was stopped and goes on ends as one that was not.
@@ -138,7 +143,12 @@ def descend(
 
 
 def _run_stage(
-    stage: Stage, objective: Objective, position: Position, how: Descent, total: int, watch: Callable[[Moment], bool]
+    stage: Stage,
+    objective: Objective,
+    position: Position,
+    how: Descent,
+    total: int,
+    watch: Callable[[Moment], bool | None],
 ) -> bool:
     """Whether it was stopped."""
     optimiser = make_optimiser(how.method, history=how.history, learning_rate=how.learning_rate)

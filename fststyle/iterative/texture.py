@@ -20,6 +20,10 @@ from fststyle.nn.vgg import Pooling, VGGFeatures
 from fststyle.nn.weight_files import VGGWeights
 
 SMALLEST = 32
+LARGEST_AT_ONCE = 256
+"""Pixels on the longer side; above it a smaller size goes before. From noise, structure comes about more slowly than
+from a photo.
+"""
 
 
 class Texture:
@@ -89,3 +93,14 @@ def check_tileable(size: tuple[int, int], layers: Iterable[str]) -> None:
         raise OptionError(
             f"the sides of a tile are multiples of {step}, got {size[0]}x{size[1]}; the nearest is {near}"
         )
+
+
+def texture_sizes(size: tuple[int, int], layers: Iterable[str], *, tile: bool) -> list[tuple[int, int]]:
+    """The sizes (width, height) from coarse to fine that end with ``size``; for a tile all can be tiled."""
+    layers = tuple(layers)
+    sizes = [size]
+    while max(sizes[0]) > LARGEST_AT_ONCE and min(sizes[0]) >= 4 * SMALLEST:
+        step = tile_step(layers) if tile else 1
+        width, height = (max(step, round(side / 2 / step) * step) for side in sizes[0])
+        sizes.insert(0, (width, height))
+    return sizes
