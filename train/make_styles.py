@@ -125,7 +125,9 @@ def run(arguments: argparse.Namespace) -> None:
             raise OptionError("give --paintings and --photos, or --index-only")
         for recipe_file in in_order(recipe_files(arguments.styles)):
             print(make(recipe_file, arguments))
-    write_index()
+            write_index()  # at once: a file whose digest is not listed counts as damaged
+    else:
+        write_index()
 
 
 def main() -> int:
