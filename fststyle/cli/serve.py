@@ -54,7 +54,9 @@ def setting_options(command: Callable[..., Any]) -> Callable[..., Any]:
     metavar="FILE",
     help=f"Ask for the key in FILE, or in ${KEY_VARIABLE}.",
 )
-@click.option("--self-test", is_flag=True, help="Try the server's promises on a live one of its own, and end.")
+@click.option(
+    "--self-test", is_flag=True, help="Try the promises on a live server with these styles and small limits, and end."
+)
 @device_options
 @setting_options
 def serve(
@@ -118,14 +120,22 @@ def _test(names: tuple[str, ...], device: Device, threads: int | None) -> None:
 
 
 def _load(names: tuple[str, ...], device: Device, threads: int | None, max_pixels: int) -> list[Stylizer]:
-    """The styles named, or all there are; a file that is not one of ours is said and left out."""
+    """The styles named, or all that can be loaded; what then is left out is said."""
+
+    def load(name: str) -> Stylizer:
+        return Stylizer(name, device=device, threads=threads, max_pixels=max_pixels)
+
     if names:
-        sources: list[str | Path] = [*dict.fromkeys(names)]
-    else:
-        styles, errors = scan_styles()
-        for error in errors:
-            click.echo(f"fststyle: left out: {error}", err=True)
-        if not styles:
-            raise ModelError("there is no style to serve")
-        sources = [style.name for style in styles]
-    return [Stylizer(source, device=device, threads=threads, max_pixels=max_pixels) for source in sources]
+        return [load(name) for name in dict.fromkeys(names)]
+    styles, errors = scan_styles()
+    stylizers = []
+    for style in styles:
+        try:
+            stylizers.append(load(style.name))
+        except ModelError as damage:
+            errors.append(damage)
+    for error in errors:
+        click.echo(f"fststyle: left out: {error}", err=True)
+    if not stylizers:
+        raise ModelError("there is no style to serve")
+    return stylizers

@@ -47,6 +47,7 @@ class Metrics:
             "fststyle_live_sockets": ("Live sockets that are open", lambda: service.live),
             "fststyle_buffered_bytes": ("Bytes of bodies and answers in memory", lambda: service.bytes.used),
             "fststyle_decoding_pixels": ("Pixels being decoded", lambda: service.workshop.pixels.used),
+            "fststyle_network_pixels": ("Pixels in the network", lambda: service.workshop.network.used),
             "fststyle_ready": ("1 once every style is warm", lambda: service.gallery.ready and not service.stopping),
         }
         for name, (text, value) in gauges.items():

@@ -24,7 +24,7 @@ class Service:
         self.settings, self.gallery = settings, gallery
         self.pool = WorkerPool(settings.workers, settings.max_queue)
         self.bytes = ByteBudget(settings.max_buffered_bytes)
-        self.workshop = Workshop(PixelBudget(settings.max_pixels), settings.formats)
+        self.workshop = Workshop(PixelBudget(settings.max_pixels), PixelBudget(settings.max_size**2), settings.formats)
         self.live = 0
         self.stopping = False
         self.metrics = Metrics()

@@ -32,7 +32,7 @@ class ServerSettings:
     max_buffered_bytes: int = _figure(256 * MEBIBYTE, "Bytes of all bodies and answers held in memory at once.")
     max_frame_bytes: int = _figure(4 * MEBIBYTE, "Size of a live frame in bytes.")
     max_pixels: int = _figure(50_000_000, "Pixels of a picture, and of all that are being decoded at once.")
-    max_size: int = _figure(2048, "Longer side of a result in pixels; larger pictures are scaled down.")
+    max_size: int = _figure(1536, "Longer side of a result in pixels; its square is the network's limit at once.")
     live_max_size: int = _figure(640, "Longer side of a live frame's result in pixels, unless the client asks.")
     live_quality: int = _figure(85, "JPEG quality of live frames, 1 to 95.")
     header_seconds: float = _figure(10.0, "Time for a request's header, and for a live socket's key.")

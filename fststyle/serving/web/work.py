@@ -31,9 +31,12 @@ class Stylised:
 
 @dataclass(frozen=True)
 class Workshop:
-    """What all pictures share: how many pixels may be decoded at once, and which formats are accepted."""
+    """What all pictures share: how many pixels may be decoded at once, how many may be in the network at once, which
+    takes a thousand bytes for each, and which formats are accepted.
+    """
 
     pixels: PixelBudget
+    network: PixelBudget
     formats: Sequence[str]
 
     def photo(self, data: bytes, choice: Choice, wishes: Sequence[Wish]) -> Callable[[Job[Stylised]], Stylised]:
@@ -69,7 +72,8 @@ class Workshop:
             with stages.measure("decode"):
                 picture = decode(data, name=NAME, max_pixels=self.pixels.limit, max_size=choice.look.max_size)
         job.check()
-        picture = choice.stylizer.stylise(picture, choice.look, stages)
+        with self.network.reserved(picture.size[0] * picture.size[1]):
+            picture = choice.stylizer.stylise(picture, choice.look, stages)
         job.check()
         return picture
 

@@ -87,6 +87,20 @@ def test_all_decoding_together_keeps_to_the_cap(start_server: StartServer) -> No
     assert most <= 10_000
 
 
+def test_the_network_has_no_more_at_once_than_the_largest_picture(start_server: StartServer) -> None:
+    web = start_server(max_size=40, workers=3)
+    web.stylizer.gate.clear()
+    threads, answers = web.in_background(3, lambda: web.stylize(encoded(40, 30)))
+    web.stylizer.wait_for_arrival()
+    web.until(lambda: web.service.pool.running == 3)
+    assert web.service.workshop.network.used == 1200
+    assert web.stylizer.count == 1
+    web.stylizer.gate.set()
+    for thread in threads:
+        thread.join()
+    assert [answer.status_code for answer in answers] == [200] * 3
+
+
 def test_results_are_scaled_to_the_limit(start_server: StartServer) -> None:
     web = start_server(max_size=32)
     assert Image.open(BytesIO(web.stylize(encoded(64, 40)).content)).size == (32, 20)

@@ -238,7 +238,7 @@ def test_a_client_that_takes_nothing_is_let_go(start_server: StartServer) -> Non
     small = socket.socket()
     small.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     small.connect(web.host)
-    with connect(f"{web.live}?strength=0&max_size=2048", sock=small, max_queue=1) as client:
+    with connect(f"{web.live}?strength=0&max_size=1536", sock=small, max_queue=1) as client:
         web.until(lambda: web.service.live == 1)
 
         def flood() -> None:

@@ -34,7 +34,7 @@ def test_the_styles_are_listed(web: Running, tiny_style_file: Path) -> None:
         ],
         "default": "tiny",
         "provider": "CPUExecutionProvider",
-        "limits": {"max_body_bytes": 32 * 2**20, "max_pixels": 50_000_000, "max_size": 2048},
+        "limits": {"max_body_bytes": 32 * 2**20, "max_pixels": 50_000_000, "max_size": 1536},
     }
 
 
