@@ -19,6 +19,7 @@ export class Styles {
   constructor(list, painter, choose) {
     this.#painter = painter;
     for (const style of list) this.#works.set(style.name, newWork(style));
+    this.#element.style.setProperty("--count", list.length);
     this.#element.replaceChildren(...[...this.#works.values()].map((work) => work.label));
     this.#element.addEventListener("change", () => {
       this.#reveal();
