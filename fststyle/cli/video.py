@@ -66,6 +66,7 @@ class _Seconds(click.ParamType[float]):
 @click.option(
     "--quality", type=int, metavar="CRF", help=f"Constant rate factor, lower is better.  [default: {_QUALITIES}]"
 )
+@click.option("--resume", is_flag=True, help="Keep what is done beside OUT; the same command goes on after an end.")
 @device_options
 @click.option("--json", "as_json", is_flag=True, help="Print the result as a JSON object.")
 @click.option("--force", is_flag=True, help="Replace a file that exists.")
@@ -84,6 +85,7 @@ def video(
     end: float | None,
     codec: str | None,
     quality: int | None,
+    resume: bool,
     device: Device,
     threads: int | None,
     as_json: bool,
@@ -105,7 +107,9 @@ def video(
             if device == "auto" and not as_json:
                 click.echo(f"fststyle: {stylizer.engine.note}", err=True)
             with _progress(shown=not as_json and sys.stderr.isatty()) as progress:
-                report = stylise_video(stylizer, source, output, look, settings, force=force, progress=progress)
+                report = stylise_video(
+                    stylizer, source, output, look, settings, force=force, resume=resume, progress=progress
+                )
     except _Terminated:
         click.echo("fststyle: error: terminated", err=True)
         context.exit(TERMINATED)
@@ -166,6 +170,10 @@ def _tell(source: Path, report: VideoReport) -> None:
         f"{click.format_filename(source)} -> {click.format_filename(report.output)} ({width} x {height}, "
         f"{report.frames} frames, {report.seconds:.2f} s, {report.codec}; {report.took:.1f} s, {speed:.1f} frames/s)"
     )
+    if report.restarted:
+        click.echo("fststyle: begun anew, as the input, the style or an option had changed since", err=True)
+    if report.resumed:
+        click.echo(f"fststyle: {report.resumed} frames were taken over from the run before", err=True)
     if report.left_out:
         click.echo(
             f"fststyle: left out, as {report.output.suffix} cannot hold it: {', '.join(report.left_out)}", err=True
@@ -182,6 +190,7 @@ def _as_json(source: Path, stylizer: Stylizer, report: VideoReport) -> dict[str,
         "size": report.size,
         "frames": report.frames,
         "skipped": report.skipped,
+        "resumed": report.resumed,
         "rate": float(report.rate),
         "seconds": report.seconds,
         "codec": report.codec,

@@ -3,34 +3,42 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict, dataclass
 from fractions import Fraction
+from heapq import merge
+from itertools import islice
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
+import fststyle
 from fststyle.atomic import atomic_path, check_output
 from fststyle.errors import OptionError
-from fststyle.images import Picture
+from fststyle.images import MAX_PIXELS, Picture
 from fststyle.serving.channel import Channel, beside
 from fststyle.serving.ffmpeg import av
 from fststyle.serving.stabilize import Stabilizer
 from fststyle.serving.stylizer import Look, Stages, Stylizer
 from fststyle.serving.video_formats import Target, VideoSettings, target_for
 from fststyle.serving.video_reader import Frame, VideoInfo, VideoReader
-from fststyle.serving.video_writer import VideoWriter
+from fststyle.serving.video_resume import Partial, SegmentWriter, reserved
+from fststyle.serving.video_writer import VideoWriter, lone_encoder
 
 Item: TypeAlias = "Frame | av.Packet[av.stream.Stream]"
 Progress = Callable[[int, int | None], None]
 """Called after each frame with how many are done and how many there will be, as far as the file says."""
 # Between two threads wait up to 4 frames, enough to even out their pace; packets of sound are many and small.
 _CAPACITY, _FRAME, _PACKET = 256, 64, 1
+_MEMORY = 48
+"""Frames after which what came before them weighs less than a level in a stabilised picture (0.85^48 * 255 = 0.1)."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class VideoReport:
     """What was made: ``seconds`` is how long the video is, ``took`` how long it took. ``copied`` names the streams that
     were taken over unchanged, ``left_out`` those that were not, ``skipped`` counts frames without a time of their own.
+    ``resumed`` frames were taken over from a run that was interrupted; ``restarted``: there had been such a run, of
+    another input or with other settings.
     """
 
     output: Path
@@ -45,6 +53,8 @@ class VideoReport:
     milliseconds: dict[str, float]
     copied: list[str]
     left_out: list[str]
+    resumed: int = 0
+    restarted: bool = False
 
 
 def stylise_video(
@@ -55,6 +65,7 @@ def stylise_video(
     settings: VideoSettings,
     *,
     force: bool = False,
+    resume: bool = False,
     progress: Progress | None = None,
 ) -> VideoReport:
     """Stylise every frame of ``source`` and write ``output``, which appears when it is whole.
@@ -65,6 +76,10 @@ def stylise_video(
     other streams and metadata are left out. Frames have 8 bits a channel, no alpha, and are taken as they are stored:
     interlaced ones are not taken apart.
 
+    With ``resume`` what is done is kept in a hidden folder beside ``output`` until that is whole, however the run
+    ends: the next call goes on from there, if the file, the style, the look and the settings are the same. It has to be
+    given from the first call on.
+
     :raises InputError: ``source`` cannot be read, is no video, is damaged or cut short.
     :raises OutputError: ``output`` cannot be written, or exists and ``force`` is false.
     :raises OptionError: an unknown suffix or codec, or sound that ``output`` cannot hold.
@@ -73,17 +88,14 @@ def stylise_video(
     target = check_video_target(source, output, settings, force=force)
     started, threads = time.perf_counter(), stylizer.engine.threads
     reader = VideoReader(source, settings, max_size=look.max_size, max_pixels=stylizer.max_pixels, threads=threads)
-    with (
-        reader,
-        atomic_path(output, overwrite=force) as temporary,
-        VideoWriter(temporary, target, reader.info, threads=threads, shown=output) as writer,
-    ):
-        copied, left_out = _share_out(reader, writer, output)
-        names = [_label(stream) for stream in copied]  # once the reader is closed they must not be touched
+    with reader:
         run = _Run(stylizer, Look(strength=look.strength, keep_color=look.keep_color), settings, reader.info)
-        run.all(reader.items(copied), writer.write, progress)
-        with run.stages.measure("encode"):
-            writer.finish()
+        job = _Job(reader, target, output, force=force, threads=threads, run=run, progress=progress)
+        if resume:
+            with reserved(output):
+                copied, left_out = job.resumed(_facts(stylizer, source, look, settings, target), settings)
+        else:
+            copied, left_out = job.straight()
     return VideoReport(
         output=output,
         size=reader.info.size,
@@ -95,9 +107,93 @@ def stylise_video(
         cuts=run.stabilizer.cuts if run.stabilizer else 0,
         took=time.perf_counter() - started,
         milliseconds=run.stages.milliseconds,
-        copied=names,
+        copied=copied,
         left_out=left_out,
+        resumed=job.taken_over,
+        restarted=job.restarted,
     )
+
+
+def _facts(stylizer: Stylizer, source: Path, look: Look, settings: VideoSettings, target: Target) -> dict[str, Any]:
+    """All that the encoded frames depend on."""
+    file = source.stat()
+    return {
+        "version": fststyle.__version__,
+        "input": [str(source.resolve()), file.st_size, file.st_mtime_ns],
+        "style": stylizer.style.sha256,
+        "look": asdict(look),
+        "settings": asdict(settings),
+        "target": [target.container.name, target.codec_name, target.quality],
+    }
+
+
+class _Job:
+    """The way from an open reader to a whole file, at once or by segments."""
+
+    def __init__(
+        self,
+        reader: VideoReader,
+        target: Target,
+        output: Path,
+        *,
+        force: bool,
+        threads: int,
+        run: _Run,
+        progress: Progress | None,
+    ) -> None:
+        self._reader, self._target, self._output = reader, target, output
+        self._force, self._threads, self._run, self._progress = force, threads, run, progress
+        self.taken_over, self.restarted = 0, False
+
+    def straight(self) -> tuple[list[str], list[str]]:
+        """Names of the streams that were copied, and of those that were left out."""
+        with (
+            atomic_path(self._output, overwrite=self._force) as temporary,
+            self._writer(temporary) as writer,
+        ):
+            copied, left_out = _share_out(self._reader, writer, self._output)
+            names = [_label(stream) for stream in copied]  # once the reader is closed they must not be touched
+            self._run.all(self._reader.items(copied), writer.write, self._progress)
+            with self._run.stages.measure("encode"):
+                writer.finish()
+        return names, left_out
+
+    def resumed(self, facts: dict[str, Any], settings: VideoSettings) -> tuple[list[str], list[str]]:
+        """As :meth:`straight`, over the segments that are there already and those that follow."""
+        partial = Partial(self._output, facts)
+        trial = partial.folder / f"trial{self._output.suffix}"
+        with self._writer(trial) as writer:  # what the file cannot hold is said before the work
+            _share_out(self._reader, writer, self._output)
+        trial.unlink(missing_ok=True)
+        self.taken_over, self.restarted = partial.frames, partial.stale
+        first = max(0, partial.frames - (_MEMORY if settings.stabilize else 0))
+        self._run.go_on(first, partial.frames, partial.end)
+        segments = SegmentWriter(partial, lambda: lone_encoder(self._target, self._reader.info, threads=self._threads))
+        frames = (item for item in self._reader.items(()) if isinstance(item, Frame))
+        self._run.all(islice(frames, first, None), segments.write, self._progress)
+        segments.finish()
+        found = self._assemble(partial, settings)
+        partial.clear()
+        return found
+
+    def _assemble(self, partial: Partial, settings: VideoSettings) -> tuple[list[str], list[str]]:
+        again = VideoReader(self._reader.path, settings, max_size=None, max_pixels=MAX_PIXELS, threads=self._threads)
+        with (
+            again,
+            atomic_path(self._output, overwrite=self._force) as temporary,
+            self._writer(temporary) as writer,
+        ):
+            copied, left_out = _share_out(again, writer, self._output)
+            names = [_label(stream) for stream in copied]
+            others = again.copied_packets(copied) if copied else iter(())
+            encoded = partial.packets(self._reader.info)
+            for packet, is_frame in merge(_marked(encoded, True), _marked(others, False), key=_decoding_time):
+                (writer.write_encoded if is_frame else writer.write)(packet)
+            writer.close()
+        return names, left_out
+
+    def _writer(self, path: Path) -> VideoWriter:
+        return VideoWriter(path, self._target, self._reader.info, threads=self._threads, shown=self._output)
 
 
 def check_video_target(source: Path, output: Path, settings: VideoSettings, *, force: bool) -> Target:
@@ -128,6 +224,15 @@ def _label(stream: av.stream.Stream) -> str:
     return f"{stream.type} {name}"
 
 
+def _marked(packets: Iterable[av.Packet[Any]], is_frame: bool) -> Iterator[tuple[av.Packet[Any], bool]]:
+    return ((packet, is_frame) for packet in packets)
+
+
+def _decoding_time(marked: tuple[av.Packet[Any], bool]) -> Fraction:
+    packet, _ = marked
+    return (packet.dts or 0) * packet.time_base
+
+
 def _weight(item: Item) -> int:
     return _FRAME if isinstance(item, Frame) else _PACKET
 
@@ -142,6 +247,13 @@ class _Run:
         self.stabilizer = Stabilizer() if settings.stabilize else None
         self.stages = Stages()
         self.frames, self.end = 0, 0
+        self._known = 0
+
+    def go_on(self, first: int, known: int, end: int) -> None:
+        """The frames come from number ``first`` on, and only from ``known`` on they are written: those between are what
+        smoothing over time has to see again. ``end`` is the time at which the known ones end.
+        """
+        self.frames, self._known, self.end = first, known, end
 
     def all(self, source: Iterable[Item], write: Callable[[Item], None], progress: Progress | None) -> None:
         """Read, stylise and write everything; the first error of any part is raised once all have stopped."""
@@ -154,7 +266,9 @@ class _Run:
                 if not isinstance(item, Frame):
                     stylised.put(item)
                     continue
-                stylised.put(self._stylise(item))
+                frame = self._stylise(item)
+                if self.frames > self._known:
+                    stylised.put(frame)
                 if progress is not None:
                     progress(self.frames, self._expected)
             stylised.finish()

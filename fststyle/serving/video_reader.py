@@ -130,6 +130,17 @@ class VideoReader:
         if frames.last is None:
             raise InputError(f"{self.path} has no frames between start and end")
 
+    def copied_packets(self, copied: Collection[av.stream.Stream]) -> Iterator[av.Packet[av.stream.Stream]]:
+        """The packets among :meth:`items`, without decoding a frame; instead of it, and with its errors."""
+        frames = Timeline(self.info.origin, self.info.time_base, self.info.rate, self._settings)
+        wanted = {stream.index for stream in copied}
+        try:
+            for packet in self._packets(wanted):
+                if packet.stream.index in wanted and packet.dts is not None and frames.keeps_packet(packet):
+                    yield packet
+        except av.FFmpegError as error:
+            raise InputError(f"{self.path} is damaged: {reason(error)}") from error
+
     def _open(self) -> tuple[av.container.InputContainer, av.video.stream.VideoStream]:
         if not self.path.is_file():
             raise InputError(f"cannot read {self.path}: {'not a file' if self.path.exists() else 'no such file'}")

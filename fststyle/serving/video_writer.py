@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TypeAlias
 
 from fststyle.errors import DependencyError, OutputError
 from fststyle.serving.ffmpeg import av, reason, url
@@ -13,6 +14,7 @@ from fststyle.serving.video_formats import Target
 from fststyle.serving.video_picture import VideoReformatter, from_rgb
 from fststyle.serving.video_reader import Frame, VideoInfo
 
+Encoded: TypeAlias = "av.Packet[av.video.stream.VideoStream]"
 _QUICKTIME = ("mp4", "mov")
 _FEW = 4  # frames; more than x265 holds back for reordering
 
@@ -31,21 +33,14 @@ class VideoWriter:
         """
         self._target, self._info, self._shown = target, info, shown
         codec = target.codec
-        if codec.encoder not in av.codecs_available:
-            raise DependencyError(f"this build of FFmpeg has no {codec.encoder}, which {target.codec_name} needs")
-        os.environ.setdefault("SVT_LOG", "1")  # else SVT-AV1 prints what it does to standard error
-        odd = info.size[0] % 2 or info.size[1] % 2
-        self._pixel_format = codec.odd_pixels if odd else codec.pixels
+        check_encoder(target)
         options = dict(target.container.options)
         if target.container.name in _QUICKTIME:  # else a first frame later than 0 is moved to whole milliseconds
             options["movie_timescale"] = str(info.time_base.denominator)
         self._container = av.open(url(path), "w", format=target.container.name, container_options=options)
         self._outputs: dict[int, av.stream.Stream] = {}
-        self._durations: dict[int, int] = {}
-        self._frames = 0
-        self._reformatter = VideoReformatter()
         try:
-            self._stream = self._add_video(threads)
+            self._stream, self._encoder = self._add_video(threads)
         except (av.FFmpegError, ValueError) as error:
             self._container.close()
             width, height = info.size
@@ -78,7 +73,7 @@ class VideoWriter:
     def write(self, item: Frame | av.Packet[av.stream.Stream]) -> None:
         with self._reported():
             if isinstance(item, Frame):
-                self._encode(item)
+                self._mux(self._encoder.encode(item))
             else:
                 item.stream = self._outputs[item.stream.index]
                 self._container.mux_one(item)
@@ -86,43 +81,31 @@ class VideoWriter:
     def finish(self) -> None:
         """Write what the encoder still holds, and the index."""
         with self._reported():
-            packets = self._stream.encode(None)
-            if self._target.codec_name == "hevc" and self._frames <= _FEW:
-                _number(packets)
-            self._mux(packets)
+            self._mux(self._encoder.finish())
             self._container.close()
 
-    def _add_video(self, threads: int) -> av.video.stream.VideoStream:
+    def write_encoded(self, packet: av.Packet[av.stream.Stream]) -> None:
+        """A packet of a :class:`FrameEncoder` for the same target and input, instead of a frame."""
+        with self._reported():
+            packet.stream = self._stream
+            self._container.mux_one(packet)
+
+    def close(self) -> None:
+        """Write the index, after packets that were encoded elsewhere."""
+        with self._reported():
+            self._container.close()
+
+    def _mux(self, packets: list[Encoded]) -> None:
+        for packet in packets:
+            self._container.mux_one(packet)
+
+    def _add_video(self, threads: int) -> tuple[av.video.stream.VideoStream, FrameEncoder]:
         info, codec = self._info, self._target.codec
         stream = self._container.add_stream(codec.encoder, rate=info.rate, time_base=info.time_base)
         if not isinstance(stream, av.video.stream.VideoStream):
             raise OutputError(f"{codec.encoder} encodes no video")
-        context = stream.codec_context
-        context.width, context.height = info.size
-        context.pix_fmt = self._pixel_format
-        context.time_base = info.time_base
-        context.sample_aspect_ratio = info.aspect
-        context.colorspace, context.color_range = info.colour.matrix, info.colour.range
-        context.color_primaries, context.color_trc = info.colour.primaries, info.colour.transfer
-        context.thread_count = threads
-        context.options = self._target.encoder_options
-        if self._target.codec_name == "hevc" and self._target.container.name in _QUICKTIME:
-            context.codec_tag = "hvc1"  # Apple's players take no other
-        context.open(strict=True)
-        return stream
-
-    def _encode(self, item: Frame) -> None:
-        frame = from_rgb(item.pixels, self._pixel_format, self._info.colour, self._reformatter)
-        frame.pts, frame.time_base, frame.duration = item.pts, self._info.time_base, item.duration
-        self._durations[item.pts] = item.duration
-        self._frames += 1
-        self._mux(self._stream.encode(frame))
-
-    def _mux(self, packets: list[av.Packet[av.video.stream.VideoStream]]) -> None:
-        for packet in packets:
-            # Not every encoder passes durations on, and that of the last frame is only known from here.
-            packet.duration = self._durations.pop(packet.pts or 0, packet.duration)
-            self._container.mux_one(packet)
+        encoder = FrameEncoder(self._target, info, stream.codec_context, encode=stream.encode, threads=threads)
+        return stream, encoder
 
     @contextlib.contextmanager
     def _reported(self) -> Iterator[None]:
@@ -132,7 +115,82 @@ class VideoWriter:
             raise OutputError(f"cannot write {self._shown}: {reason(error)}") from error
 
 
-def _number(packets: list[av.Packet[av.video.stream.VideoStream]]) -> None:
+class FrameEncoder:
+    """Frames in, packets out: the same ones whether they go into a file at once or are kept first."""
+
+    def __init__(
+        self,
+        target: Target,
+        info: VideoInfo,
+        context: av.VideoCodecContext,
+        *,
+        encode: Callable[[av.VideoFrame | None], list[Encoded]],
+        threads: int,
+    ) -> None:
+        """Sets up and opens ``context``; ``encode`` is its method, or that of the stream that it belongs to."""
+        codec = target.codec
+        self._target, self._info, self._encode = target, info, encode
+        odd = info.size[0] % 2 or info.size[1] % 2
+        self._pixel_format = codec.odd_pixels if odd else codec.pixels
+        self._reformatter = VideoReformatter()
+        self._durations: dict[int, int] = {}
+        self._frames = 0
+        context.width, context.height = info.size
+        context.pix_fmt = self._pixel_format
+        context.time_base = info.time_base
+        context.sample_aspect_ratio = info.aspect
+        context.colorspace, context.color_range = info.colour.matrix, info.colour.range
+        context.color_primaries, context.color_trc = info.colour.primaries, info.colour.transfer
+        context.thread_count = threads
+        context.options = target.encoder_options
+        if target.codec_name == "hevc" and target.container.name in _QUICKTIME:
+            context.codec_tag = "hvc1"  # Apple's players take no other
+        context.open(strict=True)
+
+    def encode(self, item: Frame) -> list[Encoded]:
+        frame = from_rgb(item.pixels, self._pixel_format, self._info.colour, self._reformatter)
+        frame.pts, frame.time_base, frame.duration = item.pts, self._info.time_base, item.duration
+        self._durations[item.pts] = item.duration
+        self._frames += 1
+        return self._timed(self._encode(frame))
+
+    def finish(self) -> list[Encoded]:
+        """What is still inside."""
+        packets = self._encode(None)
+        if self._target.codec_name == "hevc" and self._frames <= _FEW:
+            _number(packets)
+        return self._timed(packets)
+
+    def _timed(self, packets: list[Encoded]) -> list[Encoded]:
+        for packet in packets:
+            # Not every encoder passes durations on, and that of the last frame is only known from here.
+            packet.duration = self._durations.pop(packet.pts or 0, packet.duration)
+        return packets
+
+
+def lone_encoder(target: Target, info: VideoInfo, *, threads: int) -> FrameEncoder:
+    """One that belongs to no file yet.
+
+    :raises DependencyError: this build of FFmpeg lacks the encoder.
+    """
+    check_encoder(target)
+    context = av.CodecContext.create(target.codec.encoder, "w")
+    if not isinstance(context, av.VideoCodecContext):
+        raise OutputError(f"{target.codec.encoder} encodes no video")
+    context.framerate = info.rate
+    context.flags |= av.codec.context.Flags.global_header.value  # as every container here asks for
+    return FrameEncoder(target, info, context, encode=context.encode, threads=threads)
+
+
+def check_encoder(target: Target) -> None:
+    """:raises DependencyError: this build of FFmpeg lacks the encoder."""
+    encoder = target.codec.encoder
+    if encoder not in av.codecs_available:
+        raise DependencyError(f"this build of FFmpeg has no {encoder}, which {target.codec_name} needs")
+    os.environ.setdefault("SVT_LOG", "1")  # else SVT-AV1 prints what it does to standard error
+
+
+def _number(packets: list[Encoded]) -> None:
     """Decoding times for all frames of a very short video, a tick apart and before the first is shown.
 
     x265 takes them from a variable that it has only set once as many frames have come as it reorders.

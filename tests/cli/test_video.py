@@ -1,4 +1,5 @@
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -69,6 +70,7 @@ def test_json_and_options(clip: Path, tmp_path: Path, capsys: pytest.CaptureFixt
         "size": [32, 24],
         "frames": 4,
         "skipped": 0,
+        "resumed": 0,
         "rate": 10.0,
         "seconds": 0.4,
         "codec": "vp9",
@@ -148,6 +150,27 @@ def test_a_signal_stops_cleanly(tmp_path: Path, number: signal.Signals, code: in
     assert process.returncode == code, printed
     assert printed.strip() == f"fststyle: error: {message}"
     assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_a_killed_run_goes_on_where_it_was(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    clip, output = write_clip(tmp_path / "long.mp4", 600), tmp_path / "out" / "out.mp4"
+    output.parent.mkdir()
+    process = start(clip, "-o", output, "--resume")
+    deadline = time.monotonic() + 60
+    while not list(output.parent.glob(".*/*.packets")):
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    process.kill()
+    process.communicate()
+    assert not output.exists()
+    assert video(clip, "-o", output, "--resume") == 0
+    printed = capsys.readouterr()
+    taken = re.search(r"(\d+) frames were taken over", printed.err)
+    assert taken is not None
+    assert 0 < int(taken[1]) < 600
+    assert frames_in(output) == 600
+    assert [path.name for path in output.parent.iterdir()] == ["out.mp4"]
 
 
 def test_a_full_disk_is_one_error_and_leaves_nothing(tmp_path: Path) -> None:

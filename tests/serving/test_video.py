@@ -19,9 +19,11 @@ from fststyle.errors import (  # noqa: E402
     OutputError,
     UnsupportedFormatError,
 )
+from fststyle.serving import video_resume  # noqa: E402
 from fststyle.serving.stylizer import Look, Stylizer  # noqa: E402
 from fststyle.serving.video import stylise_video  # noqa: E402
 from fststyle.serving.video_formats import VideoSettings  # noqa: E402
+from fststyle.serving.video_writer import VideoWriter  # noqa: E402
 
 RATE = 48_000
 # An odd size is written with full chroma, and H.264 at quality 0 then loses nothing but roundings.
@@ -422,3 +424,141 @@ def test_an_error_of_the_network_stops_all_threads(
         stylise_video(stylizer, source, tmp_path / "out.mp4", Look(), VideoSettings())
     assert threading.active_count() == before
     assert [path.name for path in tmp_path.iterdir()] == ["in.mp4"]
+
+
+Interrupt = Callable[..., Path]
+
+
+@pytest.fixture
+def interrupted(stylizer: Stylizer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Interrupt:
+    """Begins to stylise a clip of 24 frames, is stopped after 18, and has kept the first 15; gives the input."""
+    monkeypatch.setattr(video_resume, "_FRAMES", 5)
+
+    def stop(done: int, total: int | None) -> None:
+        if done == 18:
+            raise KeyboardInterrupt
+
+    def begin(name: str = "out.mp4", strength: float = 0, **settings: Any) -> Path:
+        source = Clip(frames=24, audio=settings.pop("audio", "aac")).write(tmp_path / "in.mp4")
+        look, wanted = Look(strength=strength), VideoSettings(**settings)
+        with pytest.raises(KeyboardInterrupt):
+            stylise_video(stylizer, source, tmp_path / name, look, wanted, resume=True, progress=stop)
+        # Encoding goes on beside the network, which may have been ahead of it.
+        kept = sorted((tmp_path / f".{name}.fststyle-partial").glob("*.packets"))
+        for path in kept[3:]:
+            path.unlink()
+        assert len(kept) >= 2
+        return source
+
+    return begin
+
+
+@pytest.mark.parametrize(
+    ("name", "codec"), [("out.mp4", "h264"), ("out.mp4", "hevc"), ("out.mkv", "vp9"), ("out.mp4", "av1")]
+)
+def test_a_resumed_video_is_like_one_in_a_go(
+    interrupted: Interrupt, stylizer: Stylizer, name: str, codec: str, tmp_path: Path
+) -> None:
+    source, settings = interrupted(name, codec=codec), VideoSettings(codec=codec)
+    assert not (tmp_path / name).exists()
+    calls: list[int] = []
+    report = stylise_video(
+        stylizer,
+        source,
+        tmp_path / name,
+        Look(strength=0),
+        settings,
+        resume=True,
+        progress=lambda done, _: calls.append(done),
+    )
+    straight = tmp_path / f"straight-{name}"
+    before = stylise_video(stylizer, source, straight, Look(strength=0), settings)
+    assert report.resumed in (10, 15)
+    assert calls == list(range(report.resumed + 1, 25))
+    assert (report.frames, report.seconds, report.copied) == (24, before.seconds, before.copied)
+    assert times_of(tmp_path / name) == times_of(straight)
+    assert packets_of(tmp_path / name) == packets_of(straight)
+    with av.open(str(straight)) as one, av.open(str(tmp_path / name)) as other:
+        assert one.duration == other.duration
+        assert one.streams.video[0].average_rate == other.streams.video[0].average_rate
+    for first, second in zip(pictures_of(straight), pictures_of(tmp_path / name), strict=True):
+        assert_near(first, second, mean=6)
+    assert {path.name for path in tmp_path.iterdir()} == {"in.mp4", name, straight.name}
+
+
+def test_a_resumed_video_keeps_its_variable_frame_rate(
+    stylizer: Stylizer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(video_resume, "_FRAMES", 3)
+    pts = [0, 3003, 9000, 9001, 30_000, 90_000, 91_234, 140_000]
+    source = Clip(frames=8, pts=pts).write(tmp_path / "in.mp4")
+    stylise_video(stylizer, source, tmp_path / "out.mp4", Look(strength=0), VideoSettings(), resume=True)
+    assert times_of(tmp_path / "out.mp4") == [Fraction(at, 90_000) for at in pts]
+    with av.open(str(source)) as before, av.open(str(tmp_path / "out.mp4")) as after:
+        assert after.duration == before.duration
+
+
+def test_smoothing_over_time_goes_on_where_it_was(interrupted: Interrupt, stylizer: Stylizer, tmp_path: Path) -> None:
+    settings = VideoSettings(stabilize=True, quality=0)
+    source = interrupted(strength=1, stabilize=True, quality=0)
+    stylise_video(stylizer, source, tmp_path / "out.mp4", Look(), settings, resume=True)
+    stylise_video(stylizer, source, tmp_path / "straight.mp4", Look(), settings)
+    for first, second in zip(pictures_of(tmp_path / "straight.mp4"), pictures_of(tmp_path / "out.mp4"), strict=True):
+        assert_near(first, second, mean=0.5)
+
+
+def test_other_settings_begin_anew(interrupted: Interrupt, stylizer: Stylizer, tmp_path: Path) -> None:
+    source = interrupted()
+    report = stylise_video(stylizer, source, tmp_path / "out.mp4", Look(strength=0.5), VideoSettings(), resume=True)
+    assert (report.restarted, report.resumed, report.frames) == (True, 0, 24)
+
+
+def test_a_damaged_segment_and_all_after_it_are_made_again(
+    interrupted: Interrupt, stylizer: Stylizer, tmp_path: Path
+) -> None:
+    source = interrupted()
+    second = tmp_path / ".out.mp4.fststyle-partial" / "000001.packets"
+    second.write_bytes(second.read_bytes()[:-3])
+    report = stylise_video(stylizer, source, tmp_path / "out.mp4", Look(strength=0), VideoSettings(), resume=True)
+    assert (report.restarted, report.resumed, report.frames) == (False, 5, 24)
+    assert len(pictures_of(tmp_path / "out.mp4")) == 24
+
+
+def test_a_run_that_only_lacked_its_end(stylizer: Stylizer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(self: object) -> None:
+        raise OutputError("no space left on device")
+
+    source = Clip(frames=12).write(tmp_path / "in.mp4")
+    with monkeypatch.context() as broken:
+        broken.setattr(VideoWriter, "close", fail)
+        with pytest.raises(OutputError, match="no space left"):
+            stylise_video(stylizer, source, tmp_path / "out.mp4", Look(strength=0), VideoSettings(), resume=True)
+    assert not (tmp_path / "out.mp4").exists()
+    report = stylise_video(stylizer, source, tmp_path / "out.mp4", Look(strength=0), VideoSettings(), resume=True)
+    assert (report.resumed, report.frames, report.seconds) == (12, 12, 1.2)
+    assert times_of(tmp_path / "out.mp4") == times_of(source)
+
+
+def test_what_the_file_cannot_hold_is_said_before_the_work(stylizer: Stylizer, tmp_path: Path) -> None:
+    calls: list[int] = []
+    source = Clip().write(tmp_path / "in.mp4")
+    with pytest.raises(OptionError, match="cannot hold the sound"):
+        stylise_video(
+            stylizer,
+            source,
+            tmp_path / "out.webm",
+            Look(),
+            VideoSettings(),
+            resume=True,
+            progress=lambda done, _: calls.append(done),
+        )
+    assert calls == []
+
+
+def test_two_runs_do_not_work_on_one_output(stylizer: Stylizer, tmp_path: Path) -> None:
+    source = Clip(frames=2).write(tmp_path / "in.mp4")
+    with (
+        video_resume.reserved(tmp_path / "out.mp4"),
+        pytest.raises(OutputError, match=r"another run is working on .*out\.mp4"),
+    ):
+        stylise_video(stylizer, source, tmp_path / "out.mp4", Look(), VideoSettings(), resume=True)
