@@ -28,6 +28,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "optimize": ("fststyle.cli.optimize:optimize", "Paint one photo by optimising its pixels, without training."),
     "texture": ("fststyle.cli.texture:texture", "Make a texture of a painting, from noise."),
     "invert": ("fststyle.cli.invert:invert", "Show what layers of the loss network know of a photo."),
+    "dream": ("fststyle.cli.dream:dream", "Make a network's dream of a photo."),
+    "filters": ("fststyle.cli.filters:filters", "Draw what filters of a network look for."),
     "weights": ("fststyle.cli.weights:weights", "Show, fetch and verify the loss network's weights."),
 }
 # Import name of each package that only the train extra brings.

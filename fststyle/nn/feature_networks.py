@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import re
 import tempfile
 from collections.abc import Iterable
 from pathlib import Path
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 FeatureNetwork: TypeAlias = "VGGFeatures | InceptionFeatures"
 FEATURE_NETWORKS = (*ARCHITECTURES, "googlenet", "inception_v3")
+_TOO_SMALL = re.compile("Kernel size can't be greater|Output size is too small")
 LARGEST_FIELD = 256
 """Pixels; no layer of these networks needs a larger picture to have five positions."""
 
@@ -92,9 +94,9 @@ def has_positions(network: FeatureNetwork, layers: Iterable[str], images: Tensor
     try:
         with torch.no_grad():
             features = network(images, layers)
-    except torch.OutOfMemoryError:
-        raise
-    except RuntimeError:  # a kernel is larger than what it should look at
+    except RuntimeError as error:
+        if not _TOO_SMALL.search(str(error)):
+            raise
         return False
     return all(min(layer.shape[2:]) >= positions for layer in features.values())
 
