@@ -11,10 +11,14 @@ from collections.abc import Iterator
 from email.message import Message
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 from PIL import Image
+
+if TYPE_CHECKING:
+    from fststyle.nn.weight_files import VGGWeights
 
 
 class FileServer(ThreadingHTTPServer):
@@ -111,6 +115,27 @@ def vgg_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("weights") / "vgg16.safetensors"
     write_safetensors(VGGWeights(vgg.name, tensors, normalization, "random", "none", digest(tensors, vgg)), path)
     return path
+
+
+@pytest.fixture(scope="session")
+def narrow_vgg() -> VGGWeights:
+    """Random weights with VGG-16's names and order, but four channels everywhere, and torchvision's normalisation.
+
+    Scaled so that activations neither fade nor grow from layer to layer (He et al. 2015).
+    """
+    import torch
+
+    from fststyle.nn.weight_files import ARCHITECTURES, Normalization, VGGWeights
+
+    generator = torch.Generator().manual_seed(2)
+    tensors: dict[str, torch.Tensor] = {}
+    for layer in ARCHITECTURES["vgg16"].layers:
+        inputs = 3 if layer == "conv1_1" else 4
+        scale = (2 / (9 * inputs)) ** 0.5
+        tensors[f"{layer}.weight"] = torch.randn(4, inputs, 3, 3, generator=generator) * scale
+        tensors[f"{layer}.bias"] = torch.rand(4, generator=generator) * 0.2
+    normalization = Normalization((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+    return VGGWeights("vgg16", tensors, normalization, "a test", "CC0", "")
 
 
 @pytest.fixture(scope="session")

@@ -17,7 +17,6 @@ from torch import Tensor
 
 from fststyle.downloads import Remote
 from fststyle.nn.weight_files import (
-    ARCHITECTURES,
     Normalization,
     VGGArchitecture,
     VGGWeights,
@@ -125,20 +124,3 @@ def served(tensors: dict[str, Tensor], file_server: FileServer) -> StateDictSour
     file_server.files[f"/tiny-{prefix}.pth"] = content
     remote = Remote(file_server.url(f"/tiny-{prefix}.pth"), checksum=f"sha256:{prefix}")
     return StateDictSource("tiny", remote, MEAN_PIXEL, "BSD")
-
-
-@pytest.fixture(scope="session")
-def narrow_vgg() -> VGGWeights:
-    """Random weights with VGG-16's names and order, but four channels everywhere, and torchvision's normalisation.
-
-    Scaled so that activations neither fade nor grow from layer to layer (He et al. 2015).
-    """
-    generator = torch.Generator().manual_seed(2)
-    tensors: dict[str, Tensor] = {}
-    for layer in ARCHITECTURES["vgg16"].layers:
-        inputs = 3 if layer == "conv1_1" else 4
-        scale = (2 / (9 * inputs)) ** 0.5
-        tensors[f"{layer}.weight"] = torch.randn(4, inputs, 3, 3, generator=generator) * scale
-        tensors[f"{layer}.bias"] = torch.rand(4, generator=generator) * 0.2
-    normalization = Normalization((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
-    return VGGWeights("vgg16", tensors, normalization, "a test", "CC0", "")
