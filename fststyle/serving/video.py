@@ -243,7 +243,8 @@ class _Run:
     """
 
     def __init__(self, stylizer: Stylizer, look: Look, settings: VideoSettings, info: VideoInfo) -> None:
-        self._stylizer, self._look, self._expected = stylizer, look, info.frames
+        self._stylizer = stylizer.steady() if settings.stabilize else stylizer
+        self._look, self._expected = look, info.frames
         self.stabilizer = Stabilizer() if settings.stabilize else None
         self.stages = Stages()
         self.frames, self.end = 0, 0
