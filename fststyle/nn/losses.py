@@ -191,8 +191,11 @@ class PerceptualLoss(nn.Module):
         return LossParts(
             content=self.content_part(features, content),
             style=self.style_part(features),
-            total_variation=self.weights.total_variation * total_variation_loss(images, self.style_variation),
+            total_variation=self.variation_part(images),
         )
+
+    def variation_part(self, images: Tensor) -> Tensor:
+        return self.weights.total_variation * total_variation_loss(images, self.style_variation)
 
     def content_part(self, features: Mapping[str, Tensor], content: Mapping[str, Tensor]) -> Tensor:
         """Of features by layer, weighted: a scalar."""

@@ -127,7 +127,7 @@ def test_a_failed_allocation_names_a_size_that_fits(
 ) -> None:
     monkeypatch.setattr(memory, "available_bytes", lambda device: 10**12)
     task, stages = Broken(VGGFeatures(narrow_vgg, ["relu1_1"]), error), [Stage((4000, 3000), 1)]
-    with pytest.raises(DeviceError, match="not enough memory for 4000 x 3000 pixels: .* would fit") as found:
+    with pytest.raises(DeviceError, match=r"not enough memory for 4000 x 3000 pixels: .* would fit") as found:
         descend(task, stages, Position(torch.zeros(1, 3, 3000, 4000)), HOW, lambda moment: False)
     named = int(str(found.value).split("--size ")[1].split()[0])
     assert 2000 < named < 3600
