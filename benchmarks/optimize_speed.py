@@ -1,0 +1,176 @@
+"""Optimising one picture: ours against a plain L-BFGS loop over full VGG features.
+
+    python benchmarks/optimize_speed.py [--size 512] [--iterations 100] [--threads 2] [--photo FILE --painting FILE]
+    python benchmarks/optimize_speed.py --memory 512,1024,2048
+
+The reference: ``torch.optim.LBFGS`` (learning rate 1, history 100, no line search), float32, PyTorch's default
+(contiguous) layout, VGG-16 run to its last layer, every activation kept. Ours: what ``fststyle optimize`` does, in the
+precision that ``auto`` chooses on this machine. Same photo, painting, start, weights, layers and number of iterations;
+the two take iterations in turn, so that whatever else the machine does slows both. The final losses are computed in
+float32 by the same loss, of the pictures clipped to 0..1 as they would be saved.
+
+``--memory`` prints instead the peak of the process's memory over two iterations at each size, L-BFGS's history filled,
+each in a process of its own. Without VGG weights in the cache or --vgg-weights they are fetched.
+"""
+
+from __future__ import annotations
+
+import argparse
+import resource
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import machine
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+
+from fststyle.images import load_rgb
+from fststyle.iterative.descent import Descent, Moment, Position, Stage, descend
+from fststyle.iterative.gatys import Style, StyleTransfer, Transfer
+from fststyle.iterative.memory import FIXED, bytes_per_pixel
+from fststyle.iterative.pixels import fitting, to_tensor
+from fststyle.nn.losses import PerceptualLoss
+from fststyle.nn.vgg import VGGFeatures, layer_names
+from fststyle.nn.weights import load_vgg_weights
+
+CPU = torch.device("cpu")
+
+
+def picture(file: Path | None, seed: int) -> NDArray[np.uint8]:
+    """The file's, or coloured clouds."""
+    if file is not None:
+        return load_rgb(file)
+    random = np.random.default_rng(seed)
+    layers = [
+        np.asarray(
+            Image.fromarray(random.integers(0, 256, (3 * cells, 4 * cells, 3), dtype=np.uint8)).resize(
+                (1024, 768), Image.Resampling.BICUBIC
+            ),
+            dtype=np.float32,
+        )
+        for cells in (2, 8, 32, 96)
+    ]
+    return np.mean(layers, axis=0).astype(np.uint8)
+
+
+class Reference:
+    def __init__(self, task: StyleTransfer, size: tuple[int, int], vgg_weights: Path | None) -> None:
+        transfer = task.transfer
+        weights = load_vgg_weights(transfer.vgg, file=vgg_weights)
+        self.layers = layer_names(transfer.vgg)
+        self.vgg = VGGFeatures(weights, self.layers, pooling=transfer.pooling)
+        scale = transfer.style_scale * min(size) / min(task.paintings[0].shape[:2])
+        height, width = (round(side * scale) for side in task.paintings[0].shape[:2])
+        painting = to_tensor(task.paintings[0], (width, height))
+        self.loss = PerceptualLoss(self.vgg, transfer.loss_weights(), [painting])
+        self.image = task.start("photo", size).requires_grad_()
+        self.content = self.loss.content_features(self.image.detach())
+        self.optimizer = torch.optim.LBFGS(
+            [self.image], lr=1, max_iter=1, history_size=100, tolerance_grad=0, tolerance_change=0
+        )
+
+    def step(self) -> None:
+        def closure() -> Tensor:
+            self.optimizer.zero_grad()
+            features = self.vgg(self.image, self.layers)
+            parts = (self.loss.content_part(features, self.content), self.loss.style_part(features))
+            total = sum(parts, self.loss.variation_part(self.image))
+            total.backward()
+            return total
+
+        self.optimizer.step(closure)
+
+
+def compare(task: StyleTransfer, size: tuple[int, int], iterations: int, vgg_weights: Path | None) -> None:
+    how = Descent(device="cpu")
+    reference, position = Reference(task, size, vgg_weights), Position(task.start("photo", size))
+    times: dict[str, list[float]] = {"reference": [], "fststyle": []}
+
+    def reference_step() -> None:
+        started = time.perf_counter()
+        reference.step()
+        times["reference"].append(time.perf_counter() - started)
+
+    clock = time.perf_counter()
+
+    def watch(moment: Moment) -> None:
+        nonlocal clock
+        times["fststyle"].append(time.perf_counter() - clock)
+        reference_step()
+        clock = time.perf_counter()
+
+    descend(task, [Stage(size, iterations)], position, how, watch)
+    times["fststyle"][0] = times["fststyle"][min(1, iterations - 1)]  # the first one encodes the targets too
+    for name, values in times.items():
+        print(f"{name:10} {sum(values):8.1f} s, median {statistics.median(values):6.2f} s an iteration")
+    with torch.no_grad():
+        objective = task.objective(size)
+        theirs, ours = (objective(image.detach().clamp(0, 1)) for image in (reference.image, position.image))
+    for name, parts in (("reference", theirs), ("fststyle", ours)):
+        print(f"{name:10} final loss: " + ", ".join(f"{part} {value.item():.4f}" for part, value in parts.items()))
+    ratio = sum(times["reference"]) / sum(times["fststyle"])
+    change = ours["total"].item() / theirs["total"].item() - 1
+    print(f"{ratio:.2f} times as fast ({'bf16' if how.bfloat16() else 'float32'}), final loss {change:+.1%}")
+
+
+def peak(task: StyleTransfer, size: tuple[int, int]) -> None:
+    """Two iterations with a history as long as it gets, and the peak of this process's memory."""
+    how = Descent(device="cpu")
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    image = task.start("photo", size)
+    optimiser = {
+        "steps": [torch.rand_like(image) for _ in range(how.history)],
+        "changes": [torch.rand_like(image) for _ in range(how.history)],
+        "last_image": image,
+        "last_gradient": torch.rand_like(image),
+    }
+    descend(task, [Stage(size, 2)], Position(image, optimiser=optimiser), how, lambda moment: None)
+    after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    pixels = size[0] * size[1]
+    estimate = bytes_per_pixel(task.vgg, history=how.history, bfloat16=how.bfloat16()) * pixels + FIXED
+    print(
+        f"{size[0]} x {size[1]}: {after / 1e9:.2f} GB ({(after - before) / pixels:.0f} bytes a pixel above the "
+        f"{before / 1e9:.2f} GB before; estimated {estimate / 1e9:.2f} GB)"
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--size", type=int, default=512, help="longer side")
+    parser.add_argument("--iterations", type=int, default=100)
+    parser.add_argument("--threads", type=int, default=machine.cores())
+    parser.add_argument("--photo", type=Path)
+    parser.add_argument("--painting", type=Path)
+    parser.add_argument("--vgg-weights", type=Path)
+    parser.add_argument("--memory", metavar="N,N...", help="peak memory at these sizes instead")
+    parser.add_argument("--one-memory", action="store_true", help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
+    if arguments.memory:
+        print(machine.describe("torch"), f"; {arguments.threads} threads", sep="", flush=True)
+        given = [*sys.argv[1:]]
+        for side in arguments.memory.split(","):
+            subprocess.run(
+                [sys.executable, __file__, *given, "--memory", "", "--size", side, "--one-memory"], check=True
+            )
+        return
+    photo, painting = picture(arguments.photo, 0), picture(arguments.painting, 1)
+    weights = load_vgg_weights("vgg16", file=arguments.vgg_weights)
+    task = StyleTransfer(photo, [Style(painting)], weights, Transfer(), device=CPU)
+    size = fitting((photo.shape[1], photo.shape[0]), arguments.size)
+    if arguments.one_memory:
+        peak(task, size)
+        return
+    print(machine.describe("torch"), f"; {arguments.threads} threads", sep="")
+    print(f"{size[0]} x {size[1]} px, {arguments.iterations} iterations each, in turn", flush=True)
+    compare(task, size, arguments.iterations, arguments.vgg_weights)
+
+
+if __name__ == "__main__":
+    main()
