@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -41,17 +41,19 @@ KERNEL_PIXELS = 16
 @click.option("--octave-scale", type=float, default=1.4, show_default=True, help="From each size to the next.")
 @click.option("--steps", type=int, default=20, show_default=True, help="Steps per octave.")
 @click.option("--step-size", type=float, default=0.02, show_default=True, help="Root mean square change, in 0..1.")
-@click.option("--jitter", type=int, default=8, show_default=True, help="Random shifts of up to so many pixels.")
+@click.option("--jitter", type=int, default=16, show_default=True, help="Random shifts of up to so many pixels.")
 @click.option(
     "--normalize",
     type=click.Choice(["mean-absolute", "l2", "std", "laplacian"]),
-    default="l2",
+    default="laplacian",
     show_default=True,
     help="How gradients are made comparable.",
 )
-@click.option("--l2-decay", type=float, default=0.0, show_default=True, help="Share of its contrast lost in each step.")
-@click.option("--blur-every", type=int, default=0, show_default=True, metavar="N", help="Blur after every N steps.")
-@click.option("--blur-sigma", type=float, default=0.5, show_default=True, help="Width of that blur in pixels.")
+@click.option(
+    "--l2-decay", type=float, default=0.02, show_default=True, help="Share of its contrast lost in each step."
+)
+@click.option("--blur-every", type=int, default=4, show_default=True, metavar="N", help="Blur after every N steps.")
+@click.option("--blur-sigma", type=float, default=0.6, show_default=True, help="Width of that blur in pixels.")
 @click.option("--clip-values", type=float, default=0.0, show_default=True, help="Percentage of faint pixels made grey.")
 @click.option(
     "--clip-gradients",
@@ -113,8 +115,8 @@ def filters(
     target = output or Path(f"{network}-{'kernels' if kernels else own.replace('/', '-')}.png")
     check_target(target, force=force)
     looking = open_network(network, [own], weights, device)
-    pictures = kernel_pictures(looking, channels) if kernels else filter_pictures(looking, own, channels, settings)
-    sheet = grid(pictures, channels)
+    drawn = kernel_pictures(looking, channels) if kernels else filter_pictures(looking, own, channels, settings)
+    sheet = grid(drawn)
     write(from_pillow(sheet), target, force=force, keep_metadata=False)
     click.echo(f"{click.format_filename(target)} ({sheet.width} x {sheet.height})")
 
@@ -129,39 +131,41 @@ def chosen(number: int | None, first: int | None) -> list[int]:
 
 def filter_pictures(
     network: FeatureNetwork, layer: str, channels: Sequence[int], settings: FilterSettings
-) -> list[NDArray[np.uint8]]:
-    """uint8 [H, W, 3] each; as many at a time as keep the memory within bounds."""
-    from fststyle.iterative.filters import draw_filters, shown
+) -> dict[str, NDArray[np.uint8]]:
+    """uint8 [H, W, 3] by label; as many at a time as keep the memory within bounds."""
+    from fststyle.iterative.filters import draw_filters, shown, silent
     from fststyle.iterative.footprint import enough_memory
     from fststyle.iterative.pixels import to_pixels
 
     batches = [channels[start : start + AT_ONCE] for start in range(0, len(channels), AT_ONCE)]
     total = len(batches) * settings.octaves * settings.ascent.steps
-    pictures: list[NDArray[np.uint8]] = []
+    pictures: dict[str, NDArray[np.uint8]] = {}
     side = (settings.size, settings.size)
     with enough_memory(network, [layer], side, pictures=len(batches[0])), ascent_progress(total, "Drawing") as tell:
         for batch in batches:
-            images = shown(draw_filters(network, layer, batch, settings, progress=tell))
-            pictures += [to_pixels(image[None]) for image in images]
+            images = draw_filters(network, layer, batch, settings, progress=tell)
+            quiet = silent(network, layer, batch, images)
+            for channel, image, nothing in zip(batch, shown(images), quiet, strict=True):
+                pictures[f"{channel} (silent)" if nothing else str(channel)] = to_pixels(image[None])
     return pictures
 
 
-def kernel_pictures(network: FeatureNetwork, channels: Sequence[int]) -> list[NDArray[np.uint8]]:
+def kernel_pictures(network: FeatureNetwork, channels: Sequence[int]) -> dict[str, NDArray[np.uint8]]:
     from fststyle.iterative.filters import draw_kernels
     from fststyle.iterative.pixels import to_pixels
 
-    return [to_pixels(kernel[None]) for kernel in draw_kernels(network, channels, KERNEL_PIXELS)]
+    kernels = draw_kernels(network, channels, KERNEL_PIXELS)
+    return {str(channel): to_pixels(kernel[None]) for channel, kernel in zip(channels, kernels, strict=True)}
 
 
-def grid(pictures: Sequence[NDArray[np.uint8]], channels: Sequence[int]) -> Image.Image:
-    """One picture as it is; several with their numbers above them, in rows as nearly square as can be."""
+def grid(pictures: Mapping[str, NDArray[np.uint8]]) -> Image.Image:
+    """One picture as it is; several with their labels above them, in rows as nearly square as can be."""
     from PIL import Image
 
     from fststyle.serving.sheet import Tile, contact_sheet, wrapped
 
-    images = [Image.fromarray(pixels) for pixels in pictures]
-    if len(images) == 1:
-        return images[0]
-    tiles = [Tile(image, str(channel)) for image, channel in zip(images, channels, strict=True)]
+    tiles = [Tile(Image.fromarray(pixels), label) for label, pixels in pictures.items()]
+    if len(tiles) == 1:
+        return tiles[0].picture
     rows = wrapped(tiles, math.ceil(math.sqrt(len(tiles))))
-    return contact_sheet(rows, cell=max(16, *images[0].size))
+    return contact_sheet(rows, cell=max(16, *tiles[0].picture.size))

@@ -29,7 +29,7 @@ class Ascent:
     :raises OptionError: a value out of range, or an unknown normalisation.
     """
 
-    steps: int = 20
+    steps: int = 10
     step_size: float = 0.006
     jitter: int = 32
     normalization: str = "mean-absolute"

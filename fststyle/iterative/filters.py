@@ -7,7 +7,7 @@ Networks" (2014).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -15,19 +15,27 @@ from torch import Tensor
 from fststyle.errors import InputError, OptionError
 from fststyle.iterative.ascent import Ascent, Progress, ascend
 from fststyle.iterative.objectives import POSITIONS, ChannelActivations, check_channel
-from fststyle.iterative.octaves import octave_sizes, resize
+from fststyle.iterative.octaves import Size, octave_sizes, resize
 from fststyle.iterative.regularizers import GREY, Regularizers
 from fststyle.nn.feature_networks import FeatureNetwork, first_kernels, has_positions, smallest_side
 
 DISPLAY_CONTRAST = 0.2
 """Standard deviation of the values, in 0..1, with which a filter's picture is shown."""
 
+ASCENT = Ascent(steps=20, step_size=0.02, jitter=16, normalization="laplacian")
+CLEARING = Regularizers(l2_decay=0.02, blur_every=4, blur_sigma=0.6)
+STARTS = ((1, 1), (1, 4), (3, 1), (3, 4), (3, 16))
+"""Kinds of noise, by their strength as a multiple of the usual one and the size of their grains in pixels. A filter
+that is silent on one of them has no gradient there, and starts from the next.
+"""
+
 
 @dataclass(frozen=True, kw_only=True)
 class FilterSettings:
     """``size``: side of each picture in pixels. ``noise``: standard deviation, about grey, of the noise that a picture
     starts from. It grows through ``octaves`` sizes, each ``octave_scale`` times the one before: what was drawn small
-    becomes the coarse structure of what is drawn large.
+    becomes the coarse structure of what is drawn large. The default regularizers are weak ones, which clear the noise
+    where a filter sees nothing.
 
     :raises OptionError: a value out of range.
     """
@@ -35,9 +43,9 @@ class FilterSettings:
     size: int = 128
     octaves: int = 3
     octave_scale: float = 1.4
-    noise: float = 0.05
-    ascent: Ascent = field(default_factory=lambda: Ascent(steps=20, step_size=0.02, jitter=8, normalization="l2"))
-    regularizers: Regularizers = field(default_factory=Regularizers)
+    noise: float = 0.15
+    ascent: Ascent = ASCENT
+    regularizers: Regularizers = CLEARING
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -58,8 +66,9 @@ def draw_filters(
 ) -> Tensor:
     """A picture for each of ``channels``, by gradient ascent on its mean activation: float [K, 3, size, size] in 0..1.
 
-    All start from the same noise, so that what tells them apart is their filters. Octaves too small for the layer are
-    left out.
+    All start from the same noise, so that what tells them apart is their filters; only those that are silent on it
+    start from coarser or stronger noise. A filter that is silent on that too (:func:`silent`) stays noise. Octaves too
+    small for the layer are left out.
 
     :raises OptionError: a channel that the layer does not have.
     :raises InputError: pictures of that size are too small for the layer; the message says which size would do.
@@ -68,8 +77,7 @@ def draw_filters(
     generator = torch.Generator().manual_seed(settings.seed)
     objective = ChannelActivations(layer, channels)
     sizes = _usable_sizes(network, layer, settings, device)
-    noise = torch.randn(1, 3, *sizes[0], generator=generator) * settings.noise + GREY
-    images = noise.clamp(0, 1).to(device).expand(len(channels), -1, -1, -1)
+    images = _start(network, objective, sizes[0], settings)
     for size in sizes:
         images = resize(images, size)
         images = ascend(
@@ -84,9 +92,32 @@ def draw_filters(
     return images
 
 
-def _usable_sizes(
-    network: FeatureNetwork, layer: str, settings: FilterSettings, device: torch.device
-) -> list[tuple[int, int]]:
+def silent(network: FeatureNetwork, layer: str, channels: Sequence[int], images: Tensor) -> list[bool]:
+    """Whether ``channels[n]`` does not fire anywhere in picture n of ``images``, [K, 3, H, W]."""
+    with torch.no_grad():
+        activations = ChannelActivations(layer, channels)(network(images, [layer]))
+    return (activations <= 0).tolist()
+
+
+def _start(network: FeatureNetwork, objective: ChannelActivations, size: Size, settings: FilterSettings) -> Tensor:
+    # A generator of its own: how many kinds of noise it takes must not change the jitter that follows.
+    generator, device = torch.Generator().manual_seed(settings.seed), next(network.buffers()).device
+
+    def noise(factor: float, grain: int) -> Tensor:
+        coarse = (max(1, size[0] // grain), max(1, size[1] // grain))
+        values = resize(torch.randn(1, 3, *coarse, generator=generator), size) * settings.noise * factor
+        return (values + GREY).clamp(0, 1).to(device).expand(len(objective.channels), -1, -1, -1)
+
+    images = noise(*STARTS[0])
+    for start in STARTS[1:]:
+        quiet = torch.tensor(silent(network, objective.layer, objective.channels, images), device=device)
+        if not quiet.any():
+            break
+        images = torch.where(quiet.view(-1, 1, 1, 1), noise(*start), images)
+    return images
+
+
+def _usable_sizes(network: FeatureNetwork, layer: str, settings: FilterSettings, device: torch.device) -> list[Size]:
     sizes = octave_sizes((settings.size, settings.size), settings.octaves, settings.octave_scale)
     for number, size in enumerate(sizes):
         if has_positions(network, [layer], torch.zeros(1, 3, *size, device=device), POSITIONS):
