@@ -24,7 +24,8 @@ _ALLOCATION = re.compile(r"(allocate memory|not enough memory|out of memory|allo
 
 def bytes_per_pixel(vgg: VGGFeatures, *, history: int, bfloat16: bool) -> float:
     """An estimate for one iteration of L-BFGS: ``history`` pairs of pictures, every activation kept for the gradient,
-    and the widest of them in float32 a few times over, as convolution and Gram matrix work on them.
+    and the widest of them several times over, as convolution and Gram matrix work on them (measured with
+    benchmarks/optimize_speed.py).
     """
     element = 2 if bfloat16 else 4
     kept = widest = 0.0
@@ -33,7 +34,7 @@ def bytes_per_pixel(vgg: VGGFeatures, *, history: int, bfloat16: bool) -> float:
         channels = vgg.get_buffer(f"{name}_weight").shape[0] / 4**halvings
         kept += channels * element * (1.25 if name.endswith("_1") and halvings else 1)  # with what was pooled for it
         widest = max(widest, channels)
-    return kept + 3 * 4 * widest + PICTURE * (2 * history + 8)
+    return kept + 22 * widest + PICTURE * (2 * history + 8)
 
 
 def available_bytes(device: torch.device) -> int | None:
