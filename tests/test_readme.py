@@ -81,7 +81,7 @@ def check_fststyle(arguments: list[str], command: click.Command = cli_main.cli) 
     for parameter in command.params:
         value = values.get(parameter.name or "")
         if parameter.required:
-            assert isinstance(value, str | tuple), f"{parameter.name} is required"
+            assert isinstance(value, str | tuple | list), f"{parameter.name} is required"
             assert value != (), f"{parameter.name} is required"
         if isinstance(value, str) and not isinstance(parameter.type, click.Path | click.File):
             parameter.type.convert(value, parameter, context)

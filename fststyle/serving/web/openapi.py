@@ -13,7 +13,10 @@ _PICTURE = {"type": "string", "format": "binary"}
 _PROBLEMS = {
     401: ("Unauthorized", "this server wants a key: Authorization: Bearer KEY, or X-API-Key: KEY"),
     403: ("ForeignOrigin", "pages of other sites may not use this server"),
-    404: ("StyleNotFoundError", "no style named 'udni'; styles: great_wave, udnie; did you mean 'udnie'?"),
+    404: (
+        "StyleNotFoundError",
+        "no style named 'the_screm'; styles: great_wave, the_scream; did you mean 'the_scream'?",
+    ),
     406: ("NotAcceptable", "pictures come as image/jpeg, image/png, image/webp"),
     408: ("TooSlow", "the body took longer than 30 s"),
     413: ("ImageTooLargeError", "the picture has 20000 x 20000 pixels, above the cap of 50 megapixels (max_pixels)"),
