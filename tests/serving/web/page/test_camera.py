@@ -14,7 +14,7 @@ from PIL import Image
 if TYPE_CHECKING:
     from tests.serving.web.page.conftest import Page
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 
 def go_live(page: Page) -> Page:
