@@ -87,7 +87,7 @@ def _run(request: Request, planner: Planner, plan: Plan, stylizers: dict[str, St
     from fststyle.serving.pipeline import run_jobs
 
     alone = len(plan.jobs) + len(plan.done) == 1
-    folders = {job.target.parent for job in plan.jobs}
+    folders = {job.target.parent for job in (*plan.jobs, *plan.done)}
     with planner.journal.kept(folders) if planner.journal else nullcontext():
         finished = run_jobs(stylizers, plan.jobs, request.look, write=planner.write)
         for result in finished if request.as_json else _with_progress(finished, len(plan.jobs)):
