@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import signal
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,6 +20,7 @@ from fststyle.cli.animation import check_animation_target, write_animation
 from fststyle.errors import OptionError
 from fststyle.images import Picture
 from fststyle.serving.stylizer import check_target, write
+from fststyle.signals import signals_handled
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -181,9 +180,7 @@ def run(
 
 @contextlib.contextmanager
 def signals_noticed() -> Iterator[list[int]]:
-    """The numbers of SIGINT and SIGTERM as they come; a second one ends the program at once. Does nothing outside the
-    main thread, where none can be caught.
-    """
+    """The numbers of SIGINT and SIGTERM as they come; a second one ends the program at once."""
     noticed: list[int] = []
 
     def handle(number: int, frame: FrameType | None) -> None:
@@ -191,15 +188,8 @@ def signals_noticed() -> Iterator[list[int]]:
             raise KeyboardInterrupt
         noticed.append(number)
 
-    if threading.current_thread() is not threading.main_thread():
+    with signals_handled(handle):
         yield noticed
-        return
-    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield noticed
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 @contextlib.contextmanager

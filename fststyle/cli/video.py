@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import signal
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,6 +18,7 @@ from fststyle.cli.stylize import device_options
 from fststyle.images import MAX_PIXELS
 from fststyle.serving.stylizer import Look, Stylizer
 from fststyle.serving.video_formats import CODECS, VideoSettings
+from fststyle.signals import signals_handled
 from fststyle.styles import DEFAULT_STYLE
 
 if TYPE_CHECKING:
@@ -126,14 +126,8 @@ def _terminable() -> Iterator[None]:
     def handle(number: int, frame: FrameType | None) -> None:
         raise _Terminated
 
-    if threading.current_thread() is not threading.main_thread():
+    with signals_handled(handle, signal.SIGTERM):
         yield
-        return
-    before = signal.signal(signal.SIGTERM, handle)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 @contextmanager

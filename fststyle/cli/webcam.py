@@ -5,9 +5,6 @@ from __future__ import annotations
 import json
 import re
 import signal
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from types import FrameType
@@ -18,6 +15,7 @@ import click
 from fststyle.cli.stylize import device_options
 from fststyle.errors import OptionError
 from fststyle.serving.stylizer import Look, Stylizer
+from fststyle.signals import signals_handled
 from fststyle.styles import DEFAULT_STYLE
 
 if TYPE_CHECKING:
@@ -136,7 +134,7 @@ def webcam(
 
     signals = _Signals()
     try:
-        with _handled(signals), StyleShelf(style_key(style), load) as shelf:
+        with signals_handled(signals.handle), StyleShelf(style_key(style), load) as shelf:
             if device == "auto" and not as_json:
                 click.echo(f"fststyle: {shelf.current.engine.note}", err=True)
             keep = Keep(folder=folder, record=record, force=force, virtual_camera=virtual_camera)
@@ -163,19 +161,6 @@ def _size(text: str | None) -> tuple[int, int] | None:
     if match is None:
         raise OptionError(f"--size is width x height in pixels, as 1280x720; got {text!r}")
     return int(match[1]), int(match[2])
-
-
-@contextmanager
-def _handled(signals: _Signals) -> Iterator[None]:
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = {number: signal.signal(number, signals.handle) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _report(session: Session, wishes: Wishes, *, as_json: bool) -> None:

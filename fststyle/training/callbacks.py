@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,6 +20,7 @@ from rich.progress import Progress as Bar
 from torch import Tensor
 
 from fststyle.atomic import atomic_path
+from fststyle.signals import signals_handled
 from fststyle.training.module import StyleModule, to_float
 from fststyle.training.photos import PhotoBatches, find_photos
 
@@ -38,21 +38,13 @@ class StopOnSignal(pl.Callback):
 
     @contextlib.contextmanager
     def handlers(self) -> Iterator[None]:
-        """Catch both signals for as long as the context lasts. Does nothing outside the main thread, where none can
-        be caught.
-        """
+        """Catch both signals for as long as the context lasts."""
 
         def handle(number: int, frame: FrameType | None) -> None:
             self.signal_number = number
 
-        before: dict[int, Any] = {}
-        with contextlib.suppress(ValueError):
-            before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
-        try:
+        with signals_handled(handle):
             yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
 
     def on_train_batch_end(self, trainer: pl.Trainer, module: pl.LightningModule, *_: object) -> None:
         # With several devices all have to save together, whichever process the signal reached.

@@ -8,7 +8,6 @@ import math
 import os
 import signal
 import socket
-import threading
 from collections.abc import Callable, Iterator
 from types import FrameType
 
@@ -21,6 +20,7 @@ from fststyle.serving.web.problems import Refusal
 from fststyle.serving.web.protocol import protocol_classes
 from fststyle.serving.web.service import Service
 from fststyle.serving.web.settings import ServerSettings
+from fststyle.signals import signals_handled
 
 _BACKLOG = 128
 
@@ -86,21 +86,14 @@ class Server(uvicorn.Server):
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         """uvicorn's own would let the signal end the program after all, with its exit code."""
-        if threading.current_thread() is not threading.main_thread():
-            yield
-            return
 
         def handle(number: int, frame: FrameType | None) -> None:
             if self.should_exit and number == signal.SIGINT:
                 self.force_exit = True
             self.stop()
 
-        before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
-        try:
+        with signals_handled(handle):
             yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
 
 
 def listen(host: str, port: int) -> socket.socket:
