@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import click
 import numpy as np
@@ -47,7 +48,9 @@ class Numbers(click.ParamType[tuple[int, ...]]):
 
 
 def network_options(command: Command) -> Command:
-    """The loss network, the way down, and the machine."""
+    """The loss network, the way down, and the machine: the command gets ``vgg``, ``vgg_weights``, ``how``, which is a
+    :class:`~fststyle.iterative.descent.Descent`, ``seed`` and ``force``.
+    """
     options = (
         click.option("--vgg", default="vgg16", show_default=True, help="Loss network: vgg16 or vgg19."),
         click.option(
@@ -69,9 +72,25 @@ def network_options(command: Command) -> Command:
         click.option("--seed", type=int, default=0, show_default=True, help="Seed of the noise."),
         click.option("--force", is_flag=True, help="Replace files that exist."),
     )
+
+    @functools.wraps(command)
+    def with_descent(
+        *arguments: Any, optimizer: str, learning_rate: float, precision: str, device: str, **others: Any
+    ) -> Any:
+        from fststyle.iterative.descent import Descent
+
+        how = Descent(
+            method=cast("Any", optimizer),
+            learning_rate=learning_rate,
+            precision=cast("Any", precision),
+            device=cast("Any", device),
+        )
+        return command(*arguments, how=how, **others)
+
+    complete: Command = with_descent
     for option in reversed(options):
-        command = option(command)
-    return command
+        complete = option(complete)
+    return complete
 
 
 def watching_options(command: Command) -> Command:

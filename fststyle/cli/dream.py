@@ -16,7 +16,7 @@ from fststyle.serving.stylizer import check_target, write
 from fststyle.serving.video_formats import CONTAINERS, VideoSettings, target_for
 
 if TYPE_CHECKING:
-    from fststyle.iterative.footprint import Device
+    from fststyle.nn.devices import Device
 
 DEFAULT_SIZE = 512
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from PIL import Image
 
     from fststyle.iterative.filters import FilterSettings
-    from fststyle.iterative.footprint import Device
+    from fststyle.nn.devices import Device
     from fststyle.nn.feature_networks import FeatureNetwork
 
 FIRST = 16

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import click
 import numpy as np
@@ -13,6 +13,9 @@ from fststyle.cli.descent import network_options, progress
 from fststyle.images import Picture, load_rgb
 from fststyle.serving.sheet import Tile, contact_sheet
 from fststyle.serving.stylizer import check_target, write
+
+if TYPE_CHECKING:
+    from fststyle.iterative.descent import Descent
 
 DEFAULT_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
 
@@ -46,10 +49,7 @@ def invert(
     pooling: str,
     vgg: str,
     vgg_weights: Path | None,
-    optimizer: str,
-    learning_rate: float,
-    precision: str,
-    device: str,
+    how: Descent,
     seed: int,
     force: bool,
 ) -> None:
@@ -58,7 +58,7 @@ def invert(
     One layer gives one picture; several give a labelled row beside the photo.
     """
     from fststyle.errors import OptionError
-    from fststyle.iterative.descent import Descent, Position, descend
+    from fststyle.iterative.descent import Position, descend
     from fststyle.iterative.inversion import Inversion
     from fststyle.iterative.pixels import fitting, noise, to_pixels, to_tensor
     from fststyle.iterative.stages import make_stages
@@ -70,12 +70,6 @@ def invert(
         raise OptionError(f"--size is at least 1 pixel, got {size}")
     target = output or photo.with_name(f"{photo.stem}-inverted.png")
     check_target(target, force=force)
-    how = Descent(
-        method=cast("Any", optimizer),
-        learning_rate=learning_rate,
-        precision=cast("Any", precision),
-        device=cast("Any", device),
-    )
     pixels = load_rgb(photo)
     fitted = fitting((pixels.shape[1], pixels.shape[0]), size)
     weights = load_vgg_weights(vgg, file=vgg_weights)

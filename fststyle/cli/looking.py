@@ -15,7 +15,7 @@ from fststyle.cli.transfers import transfer_progress
 from fststyle.errors import OptionError
 
 if TYPE_CHECKING:
-    from fststyle.iterative.footprint import Device
+    from fststyle.nn.devices import Device
     from fststyle.nn.feature_networks import FeatureNetwork
 
 Command = Callable[..., Any]
@@ -49,7 +49,7 @@ def open_network(name: str, layers: Sequence[str], file: Path | None, device: De
     """The network on its device; errors are those of finding either."""
     import torch
 
-    from fststyle.iterative.footprint import torch_device
+    from fststyle.nn.devices import torch_device
     from fststyle.nn.feature_networks import load_network
 
     place = torch_device(device)

@@ -19,7 +19,7 @@ from fststyle.iterative.gatys import GATYS_CONTENT, GATYS_STYLE, Style, StyleTra
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from fststyle.iterative.descent import Stage
+    from fststyle.iterative.descent import Descent, Stage
 
 STARTS = ("photo", "noise", "painting")
 LAYERS = {
@@ -121,10 +121,7 @@ def optimize(
     style_layer: tuple[str, ...],
     masks: tuple[str, ...],
     vgg_weights: Path | None,
-    optimizer: str,
-    learning_rate: float,
-    precision: str,
-    device: str,
+    how: Descent,
     seed: int,
     **options: Any,  # the fields of Transfer and of Outputs: click passes options by name
 ) -> None:
@@ -133,7 +130,6 @@ def optimize(
     Minutes instead of milliseconds, for any painting and without training. Ctrl-C and SIGTERM save where it is;
     --resume goes on from there as if nothing had happened.
     """
-    from fststyle.iterative.descent import Descent
     from fststyle.iterative.state import describe
     from fststyle.nn.weights import load_vgg_weights
 
@@ -145,12 +141,6 @@ def optimize(
         content_layers=layers_of(content_layer, content),
         style_layers=layers_of(style_layer, style),
         **options,
-    )
-    how = Descent(
-        method=cast("Any", optimizer),
-        learning_rate=learning_rate,
-        precision=cast("Any", precision),
-        device=cast("Any", device),
     )
     check_start(init)
     picture = read_picture(photo)
@@ -175,7 +165,16 @@ def optimize(
         | {f"painting {number}": entry.painting for number, entry in enumerate(styles, 1)}
         | {f"mask {number}": mask for number, mask in enumerate(chosen, 1) if mask is not None},
     )
-    run(context, task, stages, starting(task, init, stages[0], device, seed), task.finished, how, outputs, description)
+    run(
+        context,
+        task,
+        stages,
+        starting(task, init, stages[0], how.device, seed),
+        task.finished,
+        how,
+        outputs,
+        description,
+    )
 
 
 def check_start(init: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import re
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import click
 
@@ -13,6 +13,9 @@ from fststyle.cli.descent import Numbers, Outputs, network_options, run, watchin
 from fststyle.cli.optimize import LAYERS, layers_of
 from fststyle.errors import OptionError
 from fststyle.images import load_rgb
+
+if TYPE_CHECKING:
+    from fststyle.iterative.descent import Descent
 
 DEFAULT_ITERATIONS = 300
 
@@ -64,15 +67,11 @@ def texture(
     pooling: str,
     vgg: str,
     vgg_weights: Path | None,
-    optimizer: str,
-    learning_rate: float,
-    precision: str,
-    device: str,
+    how: Descent,
     seed: int,
     **watching: Any,  # the fields of Outputs: click passes options by name
 ) -> None:
     """Make a texture of PAINTING from noise (Gatys et al. 2015)."""
-    from fststyle.iterative.descent import Descent
     from fststyle.iterative.pixels import noise, to_pixels
     from fststyle.iterative.stages import make_stages
     from fststyle.iterative.state import describe
@@ -84,12 +83,6 @@ def texture(
     check_layers(vgg, layers)
     if not 0 < style_scale < float("inf"):
         raise OptionError(f"--style-scale must be above 0, got {style_scale:g}")
-    how = Descent(
-        method=cast("Any", optimizer),
-        learning_rate=learning_rate,
-        precision=cast("Any", precision),
-        device=cast("Any", device),
-    )
     outputs = Outputs(output=output or painting.with_name(f"{painting.stem}-texture.png"), **watching)
     outputs.check()
     stages = make_stages(texture_sizes(size, layers, tile=tile), iterations)

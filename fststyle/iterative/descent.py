@@ -10,14 +10,15 @@ from typing import Any, Literal, Protocol, get_args
 import torch
 from torch import Tensor
 
-from fststyle.errors import DeviceError, OptionError, TrainingError
+from fststyle.errors import OptionError, TrainingError
 from fststyle.iterative.memory import bytes_per_pixel, check_memory, out_of_memory_reported
 from fststyle.iterative.optimiser import Method, make_optimiser
 from fststyle.iterative.pixels import enlarged
+from fststyle.nn.allocator import keep_freed_memory
+from fststyle.nn.devices import Device, computes_bfloat16, torch_device
 from fststyle.nn.vgg import VGGFeatures
 
 Precision = Literal["auto", "float32", "bf16"]
-Device = Literal["auto", "cpu", "cuda"]
 
 Objective = Callable[[Tensor], Mapping[str, Tensor]]
 """float [1, 3, H, W] in 0..1 -> scalars by name, of which ``total`` is minimised."""
@@ -69,19 +70,13 @@ class Descent:
 
     def torch_device(self) -> torch.device:
         """:raises DeviceError: ``cuda`` is asked for, and torch finds no GPU."""
-        available = torch.cuda.is_available()
-        if self.device == "cuda" and not available:
-            raise DeviceError("no CUDA device that torch can use; --device cpu works everywhere")
-        return torch.device("cuda" if available and self.device != "cpu" else "cpu")
+        return torch_device(self.device)
 
     def bfloat16(self) -> bool:
         """Whether the VGG runs in bfloat16."""
         if self.precision != "auto":
             return self.precision == "bf16"
-        if self.torch_device().type == "cuda":
-            return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-        capabilities = torch.cpu.get_capabilities()
-        return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
+        return computes_bfloat16(self.torch_device())
 
 
 @dataclass
@@ -126,6 +121,7 @@ def descend(
     :raises DeviceError: there is not enough memory.
     :raises TrainingError: the loss is not finite.
     """
+    keep_freed_memory()
     device, total = how.torch_device(), sum(stage.iterations for stage in stages)
     per_pixel = bytes_per_pixel(task.vgg, history=how.history if how.method == "lbfgs" else 1, bfloat16=how.bfloat16())
     for stage in stages:  # the largest would only come to its turn after hours
@@ -154,8 +150,9 @@ def _run_stage(
     optimiser = make_optimiser(how.method, history=how.history, learning_rate=how.learning_rate)
     if position.optimiser:
         optimiser.restore(position.optimiser)
+    bfloat16 = how.bfloat16()
     while position.iteration < stage.iterations:
-        parts, gradient = evaluate(objective, position.image, bfloat16=how.bfloat16())
+        parts, gradient = evaluate(objective, position.image, bfloat16=bfloat16)
         if not math.isfinite(parts["total"]):
             raise TrainingError(
                 f"the loss is {parts['total']} at iteration {len(position.curve) + 1}; try --precision float32"

@@ -4,30 +4,19 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterable, Iterator
-from typing import Literal
 
 import torch
 from torch import Tensor
 from torch.autograd.graph import saved_tensors_hooks
 
-from fststyle.errors import DeviceError
 from fststyle.iterative.memory import PICTURE, check_memory, out_of_memory_reported
 from fststyle.nn.feature_networks import FeatureNetwork, smallest_side
 
-Device = Literal["auto", "cpu", "cuda"]
 SAMPLE_SIDE = 128
 WORKSPACE = 1.5
 """What convolutions and gradients need at the peak, as a multiple of the activations that are kept."""
 PICTURES = 8
 """Copies of the picture, its gradient and its octaves that exist at a time."""
-
-
-def torch_device(name: Device) -> torch.device:
-    """:raises DeviceError: ``cuda`` is asked for, and torch finds no GPU."""
-    available = torch.cuda.is_available()
-    if name == "cuda" and not available:
-        raise DeviceError("no CUDA device that torch can use; --device cpu works everywhere")
-    return torch.device("cuda" if available and name != "cpu" else "cpu")
 
 
 def bytes_per_pixel(network: FeatureNetwork, layers: Iterable[str]) -> float:

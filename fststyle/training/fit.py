@@ -19,6 +19,8 @@ from pytorch_lightning.utilities.exceptions import SIGTERMException
 
 from fststyle.atomic import atomic_write, make_folder
 from fststyle.errors import DependencyError, ModelError
+from fststyle.nn.allocator import keep_freed_memory
+from fststyle.nn.devices import computes_bfloat16
 from fststyle.nn.losses import PerceptualLoss
 from fststyle.nn.networks import TransformerNet, initial_network, preset
 from fststyle.nn.vgg import VGGFeatures
@@ -44,6 +46,7 @@ def fit(recipe: Recipe, run: Run) -> Fitted:
     :raises WeightsError: no source of VGG weights worked.
     :raises TrainingError: the loss stopped being finite; the last good checkpoint stays.
     """
+    keep_freed_memory()
     resumed = _checkpoint_to_resume(recipe, run)
     photos = Photos(
         run.photos, size=recipe.size, batch=recipe.batch, steps=recipe.steps, seed=recipe.seed, workers=run.workers
@@ -123,9 +126,8 @@ def resolve_precision(precision: Precision, accelerator: str) -> Literal["32-tru
     if precision != "auto":
         return precision
     if accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available():
-        return "bf16-mixed" if torch.cuda.is_bf16_supported(including_emulation=False) else "16-mixed"
-    capabilities = torch.cpu.get_capabilities()
-    return "bf16-mixed" if capabilities.get("avx512_bf16") or capabilities.get("amx_bf16") else "32-true"
+        return "bf16-mixed" if computes_bfloat16(torch.device("cuda")) else "16-mixed"
+    return "bf16-mixed" if computes_bfloat16(torch.device("cpu")) else "32-true"
 
 
 def _trainer(recipe: Recipe, run: Run, stop: StopOnSignal) -> pl.Trainer:
