@@ -6,8 +6,8 @@
 The reference: ``torch.optim.LBFGS`` (learning rate 1, history 100, no line search), float32, PyTorch's default
 (contiguous) layout, VGG-16 run to its last layer, every activation kept. Ours: what ``fststyle optimize`` does, in the
 precision that ``auto`` chooses on this machine. Same photo, painting, start, weights, layers and number of iterations;
-the two take iterations in turn, so that whatever else the machine does slows both. The final losses are computed in
-float32 by the same loss, of the pictures clipped to 0..1 as they would be saved.
+each has a process of its own, and they take iterations in turn, so that whatever else the machine does slows both. The
+final losses are computed in float32 by the same loss, of the pictures clipped to 0..1 as they would be saved.
 
 ``--memory`` prints instead the peak of the process's memory over two iterations at each size, L-BFGS's history filled,
 each in a process of its own. Without VGG weights in the cache or --vgg-weights they are fetched.
@@ -20,26 +20,27 @@ import resource
 import statistics
 import subprocess
 import sys
-import time
+from functools import partial
 from pathlib import Path
 
 import machine
 import numpy as np
 import torch
+from in_turn import Racer, in_turn
 from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
 from fststyle.images import load_rgb
-from fststyle.iterative.descent import Descent, Moment, Position, Stage, descend
+from fststyle.iterative.descent import Descent, Position, Stage, descend, evaluate
 from fststyle.iterative.gatys import Style, StyleTransfer, Transfer
 from fststyle.iterative.memory import FIXED, bytes_per_pixel
+from fststyle.iterative.optimiser import make_optimiser
 from fststyle.iterative.pixels import fitting, to_tensor
+from fststyle.nn.allocator import keep_freed_memory
 from fststyle.nn.losses import PerceptualLoss
 from fststyle.nn.vgg import VGGFeatures, layer_names
 from fststyle.nn.weights import load_vgg_weights
-
-CPU = torch.device("cpu")
 
 
 def picture(file: Path | None, seed: int) -> NDArray[np.uint8]:
@@ -59,10 +60,20 @@ def picture(file: Path | None, seed: int) -> NDArray[np.uint8]:
     return np.mean(layers, axis=0).astype(np.uint8)
 
 
-class Reference:
-    def __init__(self, task: StyleTransfer, size: tuple[int, int], vgg_weights: Path | None) -> None:
+def make_task(arguments: argparse.Namespace) -> tuple[StyleTransfer, tuple[int, int]]:
+    """What both do, and the size of the picture, width and height."""
+    photo, painting = picture(arguments.photo, 0), picture(arguments.painting, 1)
+    weights = load_vgg_weights("vgg16", file=arguments.vgg_weights)
+    task = StyleTransfer(photo, [Style(painting)], weights, Transfer(), device=torch.device("cpu"))
+    return task, fitting((photo.shape[1], photo.shape[0]), arguments.size)
+
+
+class Reference(Racer):
+    def __init__(self, arguments: argparse.Namespace) -> None:
+        torch.set_num_threads(arguments.threads)
+        task, size = make_task(arguments)
         transfer = task.transfer
-        weights = load_vgg_weights(transfer.vgg, file=vgg_weights)
+        weights = load_vgg_weights(transfer.vgg, file=arguments.vgg_weights)
         self.layers = layer_names(transfer.vgg)
         self.vgg = VGGFeatures(weights, self.layers, pooling=transfer.pooling)
         scale = transfer.style_scale * min(size) / min(task.paintings[0].shape[:2])
@@ -86,39 +97,50 @@ class Reference:
 
         self.optimizer.step(closure)
 
+    def result(self) -> NDArray[np.float32]:
+        return self.image.detach().numpy()
 
-def compare(task: StyleTransfer, size: tuple[int, int], iterations: int, vgg_weights: Path | None) -> None:
-    how = Descent(device="cpu")
-    reference, position = Reference(task, size, vgg_weights), Position(task.start("photo", size))
-    times: dict[str, list[float]] = {"reference": [], "fststyle": []}
-    processor: dict[str, list[float]] = {"reference": [], "fststyle": []}
-    clock = (time.perf_counter(), time.process_time())
 
-    def count(name: str) -> None:
-        nonlocal clock
-        now = (time.perf_counter(), time.process_time())
-        times[name].append(now[0] - clock[0])
-        processor[name].append(now[1] - clock[1])
-        clock = now
+class Ours(Racer):
+    """The loop of ``descend``, an iteration at a time."""
 
-    def watch(moment: Moment) -> None:
-        count("fststyle")
-        reference.step()
-        count("reference")
+    def __init__(self, arguments: argparse.Namespace) -> None:
+        torch.set_num_threads(arguments.threads)
+        keep_freed_memory()
+        task, size = make_task(arguments)
+        how = Descent(device="cpu")
+        self.bfloat16 = how.bfloat16()
+        self.image, self.objective = task.start("photo", size), task.objective(size)
+        self.optimiser = make_optimiser(how.method, history=how.history, learning_rate=how.learning_rate)
 
-    descend(task, [Stage(size, iterations)], position, how, watch)
-    times["fststyle"][0] = times["fststyle"][min(1, iterations - 1)]  # the first one encodes the targets too
-    for name, values in times.items():
-        median, work = statistics.median(values), statistics.median(processor[name])
-        print(f"{name:10} {sum(values):8.1f} s, median {median:6.2f} s an iteration, {work:6.2f} s of processor time")
-    with torch.no_grad():
-        objective = task.objective(size)
-        theirs, ours = (objective(image.detach().clamp(0, 1)) for image in (reference.image, position.image))
-    for name, parts in (("reference", theirs), ("fststyle", ours)):
+    def step(self) -> None:
+        _, gradient = evaluate(self.objective, self.image, bfloat16=self.bfloat16)
+        self.image = self.optimiser.step(self.image, gradient)
+
+    def result(self) -> NDArray[np.float32]:
+        return self.image.numpy()
+
+
+def compare(arguments: argparse.Namespace) -> None:
+    task, size = make_task(arguments)
+    print(f"{size[0]} x {size[1]} px, {arguments.iterations} iterations each, in turn", flush=True)
+    makers = {"reference": partial(Reference, arguments), "fststyle": partial(Ours, arguments)}
+    taken = in_turn(makers, arguments.iterations)
+    for name, one in taken.items():
+        median, work = statistics.median(one.seconds), statistics.median(one.processor)
+        print(
+            f"{name:10} {sum(one.seconds):8.1f} s, median {median:6.2f} s an iteration, {work:6.2f} s of processor time"
+        )
+    objective, totals = task.objective(size), {}
+    for name, one in taken.items():
+        with torch.no_grad():
+            parts = objective(torch.from_numpy(one.result).clamp(0, 1))
+        totals[name] = parts["total"].item()
         print(f"{name:10} final loss: " + ", ".join(f"{part} {value.item():.4f}" for part, value in parts.items()))
-    ratio = sum(times["reference"]) / sum(times["fststyle"])
-    change = ours["total"].item() / theirs["total"].item() - 1
-    print(f"{ratio:.2f} times as fast ({'bf16' if how.bfloat16() else 'float32'}), final loss {change:+.1%}")
+    ratio = sum(taken["reference"].seconds) / sum(taken["fststyle"].seconds)
+    change = totals["fststyle"] / totals["reference"] - 1
+    precision = "bf16" if Descent(device="cpu").bfloat16() else "float32"
+    print(f"{ratio:.2f} times as fast ({precision}), final loss {change:+.1%}")
 
 
 def peak(task: StyleTransfer, size: tuple[int, int]) -> None:
@@ -162,16 +184,11 @@ def main() -> None:
                 [sys.executable, __file__, *given, "--memory", "", "--size", side, "--one-memory"], check=True
             )
         return
-    photo, painting = picture(arguments.photo, 0), picture(arguments.painting, 1)
-    weights = load_vgg_weights("vgg16", file=arguments.vgg_weights)
-    task = StyleTransfer(photo, [Style(painting)], weights, Transfer(), device=CPU)
-    size = fitting((photo.shape[1], photo.shape[0]), arguments.size)
     if arguments.one_memory:
-        peak(task, size)
+        peak(*make_task(arguments))
         return
     print(machine.describe("torch"), f"; {arguments.threads} threads", sep="")
-    print(f"{size[0]} x {size[1]} px, {arguments.iterations} iterations each, in turn", flush=True)
-    compare(task, size, arguments.iterations, arguments.vgg_weights)
+    compare(arguments)
 
 
 if __name__ == "__main__":

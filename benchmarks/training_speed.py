@@ -5,24 +5,25 @@
 The reference: a Johnson network, VGG-16 run in full to relu4_3 on the photo and on the output, mean squared errors,
 float32, tensors in PyTorch's default (contiguous) layout, Adam. Ours: the same network, layers and batch as a default
 recipe trains them, with the precision that ``--precision auto`` chooses on this machine and with torch.compile, which
-long runs use by default (``--eager`` leaves it out; compiling itself is not counted). Both take steps in turn on the
-same batch of random photos, so that whatever else the machine does slows both; medians and their ratio are printed. VGG
-weights are random: they cost the same.
+long runs use by default (``--eager`` leaves it out; compiling itself is not counted). Each has a process of its own,
+and they take steps in turn on the same batch of random photos, so that whatever else the machine does slows both;
+medians and their ratio are printed. VGG weights are random: they cost the same.
 """
 
 from __future__ import annotations
 
 import argparse
 import statistics
-import time
-from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import machine
 import torch
+from in_turn import Racer, in_turn
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from fststyle.nn.allocator import keep_freed_memory
 from fststyle.nn.losses import PerceptualLoss
 from fststyle.nn.networks import initial_network, preset
 from fststyle.nn.vgg import VGGFeatures
@@ -33,6 +34,7 @@ from fststyle.training.recipe import Recipe
 
 LAYERS = ("relu1_2", "relu2_2", "relu3_3", "relu4_3")
 CONTENT_LAYER = "relu2_2"
+WARM_UP = 2
 
 
 def random_vgg() -> VGGWeights:
@@ -89,80 +91,88 @@ def reference_gram(features: Tensor) -> Tensor:
     return flat.bmm(flat.transpose(1, 2)) / (channels * height * width)
 
 
-def reference_step(weights: VGGWeights, photos: Tensor) -> Callable[[], None]:
-    network = reference_network()
-    vgg = VGGFeatures(weights, LAYERS)
-    optimizer = torch.optim.Adam(network.parameters(), 1e-3)
-    with torch.no_grad():
-        targets = {name: reference_gram(value) for name, value in vgg(photos[:1], LAYERS).items()}
+class Training(Racer):
+    """Photos float [N, 3, H, W] and a loss network: the same ones in every process."""
 
-    def step() -> None:
-        optimizer.zero_grad()
-        output = network(photos)
+    def __init__(self, arguments: argparse.Namespace) -> None:
+        torch.set_num_threads(arguments.threads)
+        torch.manual_seed(0)
+        self.photos = torch.rand(arguments.batch, 3, arguments.size, arguments.size)
+        self.weights = random_vgg()
+
+
+class Reference(Training):
+    def __init__(self, arguments: argparse.Namespace) -> None:
+        super().__init__(arguments)
+        self.network = reference_network()
+        self.vgg = VGGFeatures(self.weights, LAYERS)
+        self.optimizer = torch.optim.Adam(self.network.parameters(), 1e-3)
         with torch.no_grad():
-            wanted = vgg(photos, LAYERS)
-        found = vgg(output, LAYERS)
+            features = self.vgg(self.photos[:1], LAYERS)
+        self.targets = {name: reference_gram(value) for name, value in features.items()}
+
+    def step(self) -> None:
+        self.optimizer.zero_grad()
+        output = self.network(self.photos)
+        with torch.no_grad():
+            wanted = self.vgg(self.photos, LAYERS)
+        found = self.vgg(output, LAYERS)
         content = F.mse_loss(found[CONTENT_LAYER], wanted[CONTENT_LAYER])
-        style = sum(
-            (F.mse_loss(reference_gram(found[name]), targets[name].expand(len(photos), -1, -1)) for name in LAYERS),
-            torch.zeros(()),
-        )
+        style = torch.zeros(())
+        for name in LAYERS:
+            gram = reference_gram(found[name])
+            style = style + F.mse_loss(gram, self.targets[name].expand_as(gram))
         (1e5 * content + 1e10 * style).backward()
-        optimizer.step()
-
-    return step
+        self.optimizer.step()
 
 
-def our_step(recipe: Recipe, weights: VGGWeights, photos: Tensor, *, compile: bool) -> tuple[Callable[[], None], str]:
-    precision = resolve_precision(recipe.precision, "cpu")
-    vgg = VGGFeatures(weights, LAYERS).to(memory_format=torch.channels_last)
-    loss = PerceptualLoss(vgg, recipe.loss_weights(), [photos[:1]])
-    module = StyleModule(recipe, initial_network(preset(recipe.preset), 0), loss)
-    if compile:
-        module.compile_losses()
-    optimizer = torch.optim.Adam(module.network.parameters(), recipe.learning_rate)
-    photos = photos.contiguous(memory_format=torch.channels_last)
+class Ours(Training):
+    def __init__(self, arguments: argparse.Namespace) -> None:
+        super().__init__(arguments)
+        keep_freed_memory()
+        recipe = Recipe(name="speed", file=Path(__file__).name, size=arguments.size, batch=arguments.batch)
+        self.precision = resolve_precision(recipe.precision, "cpu")
+        self.clip = recipe.gradient_clip
+        vgg = VGGFeatures(self.weights, LAYERS).to(memory_format=torch.channels_last)
+        loss = PerceptualLoss(vgg, recipe.loss_weights(), [self.photos[:1]])
+        self.module = StyleModule(recipe, initial_network(preset(recipe.preset), 0), loss)
+        if not arguments.eager:
+            self.module.compile_losses()
+        self.optimizer = torch.optim.Adam(self.module.network.parameters(), recipe.learning_rate)
+        self.photos = self.photos.contiguous(memory_format=torch.channels_last)
 
-    def step() -> None:
-        optimizer.zero_grad()
-        with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16-mixed"):
-            total = module.training_loss(photos).total
+    def step(self) -> None:
+        self.optimizer.zero_grad()
+        with torch.autocast("cpu", torch.bfloat16, enabled=self.precision == "bf16-mixed"):
+            total = self.module.training_loss(self.photos).total
         total.backward()
-        torch.nn.utils.clip_grad_norm_(module.network.parameters(), recipe.gradient_clip)
-        optimizer.step()
+        torch.nn.utils.clip_grad_norm_(self.module.network.parameters(), self.clip)
+        self.optimizer.step()
 
-    return step, precision
+    def result(self) -> str:
+        return self.precision
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--steps", type=int, default=5, help="counted steps of each, after one of warm-up")
+    parser.add_argument("--steps", type=int, default=10, help="counted steps of each, after two of warm-up")
     parser.add_argument("--size", type=int, default=256)
     parser.add_argument("--batch", type=int, default=4)
     parser.add_argument("--threads", type=int, default=machine.cores())
     parser.add_argument("--eager", action="store_true", help="ours without torch.compile")
     arguments = parser.parse_args()
-    torch.set_num_threads(arguments.threads)
-    torch.manual_seed(0)
-    photos = torch.rand(arguments.batch, 3, arguments.size, arguments.size)
-    weights = random_vgg()
-    recipe = Recipe(name="speed", file=Path(__file__).name, size=arguments.size, batch=arguments.batch)
-    ours, precision = our_step(recipe, weights, photos, compile=not arguments.eager)
-    steps = {"reference": reference_step(weights, photos), f"fststyle ({precision})": ours}
-    times: dict[str, list[float]] = {name: [] for name in steps}
-    for _ in range(arguments.steps + 1):
-        for name, step in steps.items():
-            started = time.perf_counter()
-            step()
-            times[name].append(time.perf_counter() - started)
+    taken = in_turn(
+        {"reference": partial(Reference, arguments), "fststyle": partial(Ours, arguments)}, arguments.steps + WARM_UP
+    )
     print(machine.describe("torch"), f"; {arguments.threads} threads", sep="")
     print(f"batch {arguments.batch}, {arguments.size} px, {arguments.steps} steps each, in turn")
-    medians = {name: statistics.median(values[1:]) for name, values in times.items()}
-    for name, median in medians.items():
-        print(f"{name:24} {median:6.2f} s a step, {1 / median:5.2f} steps/s")
-    reference, ours_median = medians.values()
-    ratios = [a / b for a, b in zip(*(values[1:] for values in times.values()), strict=True)]
-    print(f"ratio {reference / ours_median:.2f} (pair by pair {min(ratios):.2f} to {max(ratios):.2f})")
+    times = {name: one.seconds[WARM_UP:] for name, one in taken.items()}
+    for name, values in times.items():
+        median = statistics.median(values)
+        print(f"{name:10} {median:6.2f} s a step, {1 / median:5.2f} steps/s")
+    ratio = statistics.median(times["reference"]) / statistics.median(times["fststyle"])
+    pairs = [a / b for a, b in zip(times["reference"], times["fststyle"], strict=True)]
+    print(f"ratio {ratio:.2f} (pair by pair {min(pairs):.2f} to {max(pairs):.2f}; ours in {taken['fststyle'].result})")
 
 
 if __name__ == "__main__":
