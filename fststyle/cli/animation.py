@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fststyle.atomic import atomic_path
 from fststyle.errors import OptionError
-from fststyle.serving.video_formats import CONTAINERS, VideoSettings, target_for
+from fststyle.serving.video_formats import CONTAINERS
 
 FRAMES_PER_SECOND = 10
 HELD = 20
@@ -41,25 +39,7 @@ def write_animation(frames: Sequence[NDArray[np.uint8]], path: Path) -> None:
 
         write_gif(frames, path)
         return
-    from fststyle.serving.video_picture import Colour, Orientation
-    from fststyle.serving.video_reader import Frame, VideoInfo
-    from fststyle.serving.video_writer import VideoWriter
+    from fststyle.serving.video_frames import write_frames
 
     size = (frames[0].shape[1], frames[0].shape[0])
-    rate = Fraction(FRAMES_PER_SECOND)
-    info = VideoInfo(
-        size=size,
-        stored_size=size,
-        orientation=Orientation(),
-        aspect=Fraction(1),
-        colour=Colour(matrix=1, range=1, primaries=1, transfer=1),  # BT.709, limited range
-        rate=rate,
-        time_base=1 / rate,
-        origin=Fraction(0),
-        seconds=None,
-    )
-    target = target_for(path, VideoSettings())
-    with atomic_path(path) as temporary, VideoWriter(temporary, target, info, threads=1, shown=path) as writer:
-        for number, pixels in enumerate([*frames, *[frames[-1]] * HELD]):
-            writer.write(Frame(pixels, number, 1))
-        writer.finish()
+    write_frames([*frames, *[frames[-1]] * HELD], path, size, rate=FRAMES_PER_SECOND, force=True)

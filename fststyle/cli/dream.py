@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from fststyle.nn.devices import Device
 
 DEFAULT_SIZE = 512
+FRAMES_PER_SECOND = 25
 
 
 class Shift(click.ParamType[tuple[float, float]]):
@@ -125,11 +126,12 @@ def dream(
     if journey is None:
         write(after(dreamt(picture, looking, wish, settings)), target, force=force, keep_metadata=False)
     else:
-        from fststyle.cli.dream_video import write_frames
+        from fststyle.serving.video_frames import write_frames
 
         make_folder(target.parent)
         frames = dreamt_frames(picture, looking, wish, settings, journey)
-        write_frames((after(frame).pixels for frame in frames), target, picture.size, force=force)
+        pixels = (after(frame).pixels for frame in frames)
+        write_frames(pixels, target, picture.size, rate=FRAMES_PER_SECOND, force=force)
     click.echo(f"{click.format_filename(target)} ({picture.size[0]} x {picture.size[1]})")
 
 

@@ -16,16 +16,14 @@ from numpy.typing import NDArray
 from fststyle.atomic import atomic_path, atomic_write, check_output, make_folder
 from fststyle.errors import OutputError
 from fststyle.images import Picture, encode
-from fststyle.serving.ffmpeg import av
 from fststyle.serving.video_formats import Target, VideoSettings, target_for
-from fststyle.serving.video_picture import Colour, Orientation
-from fststyle.serving.video_reader import Frame, VideoInfo
+from fststyle.serving.video_frames import made_video
+from fststyle.serving.video_reader import Frame
 from fststyle.serving.video_writer import VideoWriter
 
 Pixels = NDArray[np.uint8]
 RECORDING_SUFFIX = ".mp4"
 _TIME_BASE = Fraction(1, 90_000)
-_COLOUR = Colour(matrix=1, range=int(av.video.reformatter.ColorRange.MPEG), primaries=1, transfer=1)  # BT.709
 _WAITING = 8  # frames that may wait for the encoder
 _PATIENCE = 0.5  # seconds; an encoder that has failed is noticed then
 
@@ -63,7 +61,7 @@ class Recorder:
         self.path = path
         self._target = check_recording(path, force=force)
         self._force, self._lossless, self._threads = force, lossless, threads
-        self._info = _info(size, rate)
+        self._info = made_video(size, Fraction(rate).limit_denominator(1001), _TIME_BASE)
         self._frames: queue.Queue[tuple[Pixels, float] | None] = queue.Queue(_WAITING)
         self._error: BaseException | None = None
         self._finished = False
@@ -178,17 +176,3 @@ def free_name(folder: Path, suffix: str) -> Path:
         number += 1
         path = folder / f"{stem}-{number}{suffix}"
     return path
-
-
-def _info(size: tuple[int, int], rate: float) -> VideoInfo:
-    return VideoInfo(
-        size=size,
-        stored_size=size,
-        orientation=Orientation(),
-        aspect=Fraction(1),
-        colour=_COLOUR,
-        rate=Fraction(rate).limit_denominator(1001),
-        time_base=_TIME_BASE,
-        origin=Fraction(0),
-        seconds=None,
-    )
