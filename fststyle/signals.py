@@ -9,6 +9,12 @@ from contextlib import contextmanager
 from types import FrameType
 
 STOPPING = (signal.SIGINT, signal.SIGTERM)
+TERMINATED = 128 + signal.SIGTERM
+"""The exit code, as shells have it."""
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM came: raised wherever the program is, as Python does for Ctrl-C."""
 
 
 @contextmanager
@@ -25,3 +31,14 @@ def signals_handled(handle: Callable[[int, FrameType | None], None], *numbers: s
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+@contextmanager
+def terminable() -> Iterator[None]:
+    """SIGTERM raises :class:`Terminated` in the block, so that it cleans up on its way out, as after Ctrl-C."""
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        raise Terminated
+
+    with signals_handled(handle, signal.SIGTERM):
+        yield

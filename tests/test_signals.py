@@ -4,7 +4,7 @@ from types import FrameType
 
 import pytest
 
-from fststyle.signals import STOPPING, signals_handled
+from fststyle.signals import STOPPING, Terminated, signals_handled, terminable
 
 
 def test_signals_are_handled_for_as_long_as_the_block_runs() -> None:
@@ -40,3 +40,18 @@ def test_other_threads_leave_signals_alone() -> None:
     thread.start()
     thread.join()
     assert seen == [before]
+
+
+def test_sigterm_is_raised_where_the_program_is() -> None:
+    before, cleaned = signal.getsignal(signal.SIGTERM), []
+
+    def work() -> None:
+        try:
+            signal.raise_signal(signal.SIGTERM)
+        finally:
+            cleaned.append(True)
+
+    with pytest.raises(Terminated), terminable():
+        work()
+    assert cleaned
+    assert signal.getsignal(signal.SIGTERM) == before

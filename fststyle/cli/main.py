@@ -7,11 +7,13 @@ import os
 import sys
 import warnings
 from collections.abc import Sequence
+from typing import Any
 
 import click
 
 import fststyle
 from fststyle.errors import DependencyError, FststyleError, OptionError, OutputError, did_you_mean, outcome
+from fststyle.signals import TERMINATED, Terminated, terminable
 
 # Where each command is, and what the list of commands says of it: neither that list nor another command imports it.
 COMMANDS: dict[str, tuple[str, str]] = {
@@ -70,6 +72,14 @@ class LazyGroup(click.Group):
             near = did_you_mean(args[0], COMMANDS)
             raise OptionError(f"no command {args[0]!r}; commands: {', '.join(COMMANDS)}{near}")
         return super().resolve_command(ctx, args)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Commands that leave SIGTERM alone end with it as they do with Ctrl-C: nothing half-written stays behind."""
+        try:
+            with terminable():
+                return super().invoke(ctx)
+        except Terminated:
+            ctx.exit(_report("terminated", TERMINATED))
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):

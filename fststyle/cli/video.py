@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-import signal
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -18,19 +16,13 @@ from fststyle.cli.stylize import device_options
 from fststyle.images import MAX_PIXELS
 from fststyle.serving.stylizer import Look, Stylizer
 from fststyle.serving.video_formats import CODECS, VideoSettings
-from fststyle.signals import signals_handled
 from fststyle.styles import DEFAULT_STYLE
 
 if TYPE_CHECKING:
     from fststyle.serving.providers import Device
     from fststyle.serving.video import Progress, VideoReport
 
-TERMINATED = 128 + signal.SIGTERM
 _QUALITIES = ", ".join(f"{name} {codec.quality}" for name, codec in CODECS.items())
-
-
-class _Terminated(KeyboardInterrupt):
-    """SIGTERM came."""
 
 
 class _Seconds(click.ParamType[float]):
@@ -70,9 +62,7 @@ class _Seconds(click.ParamType[float]):
 @device_options
 @click.option("--json", "as_json", is_flag=True, help="Print the result as a JSON object.")
 @click.option("--force", is_flag=True, help="Replace a file that exists.")
-@click.pass_context
 def video(
-    context: click.Context,
     source: Path,
     output: Path,
     style: str,
@@ -101,33 +91,15 @@ def video(
     from fststyle.serving.video import check_video_target, stylise_video
 
     check_video_target(source, output, settings, force=force)
-    try:
-        with _terminable():
-            stylizer = Stylizer(style, device=device, threads=threads, max_pixels=max_pixels)
-            if device == "auto" and not as_json:
-                click.echo(f"fststyle: {stylizer.engine.note}", err=True)
-            with _progress(shown=not as_json and sys.stderr.isatty()) as progress:
-                report = stylise_video(
-                    stylizer, source, output, look, settings, force=force, resume=resume, progress=progress
-                )
-    except _Terminated:
-        click.echo("fststyle: error: terminated", err=True)
-        context.exit(TERMINATED)
+    stylizer = Stylizer(style, device=device, threads=threads, max_pixels=max_pixels)
+    if device == "auto" and not as_json:
+        click.echo(f"fststyle: {stylizer.engine.note}", err=True)
+    with _progress(shown=not as_json and sys.stderr.isatty()) as progress:
+        report = stylise_video(stylizer, source, output, look, settings, force=force, resume=resume, progress=progress)
     if as_json:
         click.echo(json.dumps(_as_json(source, stylizer, report)))
     else:
         _tell(source, report)
-
-
-@contextmanager
-def _terminable() -> Iterator[None]:
-    """SIGTERM ends the block like Ctrl-C does, cleaning up on the way."""
-
-    def handle(number: int, frame: FrameType | None) -> None:
-        raise _Terminated
-
-    with signals_handled(handle, signal.SIGTERM):
-        yield
 
 
 @contextmanager

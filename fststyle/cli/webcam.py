@@ -15,15 +15,13 @@ import click
 from fststyle.cli.stylize import device_options
 from fststyle.errors import OptionError
 from fststyle.serving.stylizer import Look, Stylizer
-from fststyle.signals import signals_handled
+from fststyle.signals import Terminated, signals_handled
 from fststyle.styles import DEFAULT_STYLE
 
 if TYPE_CHECKING:
     from fststyle.serving.camera import Wishes
     from fststyle.serving.camera_session import Session
     from fststyle.serving.providers import Device
-
-TERMINATED = 128 + signal.SIGTERM
 
 
 class _Signals:
@@ -36,8 +34,14 @@ class _Signals:
     def handle(self, number: int, frame: FrameType | None) -> None:
         again, self.got = self.got is not None, number
         if self.session is None or again:
-            raise KeyboardInterrupt
-        self.session.leave()
+            self.check()
+        else:
+            self.session.leave()
+
+    def check(self) -> None:
+        """Raises what stands for the signal that came, if one did."""
+        if self.got is not None:
+            raise Terminated if self.got == signal.SIGTERM else KeyboardInterrupt
 
 
 @click.command()
@@ -76,9 +80,7 @@ class _Signals:
 @device_options
 @click.option("--json", "as_json", is_flag=True, help="Print what happened as a JSON object.")
 @click.option("--force", is_flag=True, help="Replace the file to record into if it exists.")
-@click.pass_context
 def webcam(
-    context: click.Context,
     source: str,
     size: str | None,
     camera_fps: float | None,
@@ -133,25 +135,18 @@ def webcam(
         return Stylizer(name, device=device, threads=threads)
 
     signals = _Signals()
-    try:
-        with signals_handled(signals.handle), StyleShelf(style_key(style), load) as shelf:
-            if device == "auto" and not as_json:
-                click.echo(f"fststyle: {shelf.current.engine.note}", err=True)
-            keep = Keep(folder=folder, record=record, force=force, virtual_camera=virtual_camera)
-            try:
-                with open_session(source, wishes, shelf, controls, settings, keep) as session:
-                    signals.session = session
-                    (run_headless if headless else run_window)(session)
-            finally:
-                if signals.session is not None:  # a camera that was unplugged has a tale to tell, too
-                    _report(signals.session, wishes, as_json=as_json)
-        if signals.got is not None:
-            raise KeyboardInterrupt
-    except KeyboardInterrupt:
-        if signals.got != signal.SIGTERM:
-            raise
-        click.echo("fststyle: error: terminated", err=True)
-        context.exit(TERMINATED)
+    with signals_handled(signals.handle), StyleShelf(style_key(style), load) as shelf:
+        if device == "auto" and not as_json:
+            click.echo(f"fststyle: {shelf.current.engine.note}", err=True)
+        keep = Keep(folder=folder, record=record, force=force, virtual_camera=virtual_camera)
+        try:
+            with open_session(source, wishes, shelf, controls, settings, keep) as session:
+                signals.session = session
+                (run_headless if headless else run_window)(session)
+        finally:
+            if signals.session is not None:  # a camera that was unplugged has a tale to tell, too
+                _report(signals.session, wishes, as_json=as_json)
+    signals.check()
 
 
 def _size(text: str | None) -> tuple[int, int] | None:

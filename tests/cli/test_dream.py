@@ -221,8 +221,17 @@ def test_more_than_the_memory_is_one_line_with_a_size_that_fits(
     assert run("filters", vgg_file, "--layer", "relu2_1", "--filter", 0, "--size", fitting, *QUICK) == 0
 
 
-@pytest.mark.parametrize("output", ["dream.png", "dream.mp4"])
-def test_ctrl_c_leaves_nothing_half_written(output: str, photo_file: Path, vgg_file: Path) -> None:
+@pytest.mark.parametrize(
+    ("output", "number", "code", "message"),
+    [
+        ("dream.png", signal.SIGINT, 130, "interrupted"),
+        ("dream.mp4", signal.SIGINT, 130, "interrupted"),
+        ("dream.mp4", signal.SIGTERM, 143, "terminated"),
+    ],
+)
+def test_a_signal_leaves_nothing_half_written(
+    output: str, number: signal.Signals, code: int, message: str, photo_file: Path, vgg_file: Path
+) -> None:
     command = [sys.executable, "-m", "fststyle", "dream", photo_file, "--weights", vgg_file, "--layer", "relu1_1"]
     command += ["-o", output, "--device", "cpu", "--octaves", "1"]
     more = ["--steps", "1", "--zoom-frames", "1000000"] if output.endswith("mp4") else ["--steps", "100000000"]
@@ -233,9 +242,9 @@ def test_ctrl_c_leaves_nothing_half_written(output: str, photo_file: Path, vgg_f
     at_work = (lambda: len(files()) > 1) if output.endswith("mp4") else (lambda: threads_time(process.pid) > 6)
     while not at_work() and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.1)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     _, errors = process.communicate(timeout=60)
-    assert (process.returncode, errors.strip()) == (130, "fststyle: error: interrupted")
+    assert (process.returncode, errors.strip()) == (code, f"fststyle: error: {message}")
     assert files() == {"photo.jpg"}
 
 

@@ -1,7 +1,9 @@
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
+import click
 import pytest
 
 import fststyle
@@ -49,6 +51,15 @@ def test_an_interruption_is_130(monkeypatch: pytest.MonkeyPatch, capsys: pytest.
     monkeypatch.setattr(cli, "main", interrupt)
     assert main([]) == 130
     assert capsys.readouterr().err == "fststyle: error: interrupted\n"
+
+
+def test_sigterm_is_143_whatever_the_command(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = click.Command("styles", callback=lambda: signal.raise_signal(signal.SIGTERM))
+    monkeypatch.setattr("fststyle.cli.styles.styles", command)
+    assert main(["styles"]) == 143
+    assert capsys.readouterr() == ("", "fststyle: error: terminated\n")
 
 
 def test_a_mistake_of_ours_is_a_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
