@@ -138,7 +138,7 @@ class Ours(Training):
         self.module = StyleModule(recipe, initial_network(preset(recipe.preset), 0), loss)
         if not arguments.eager:
             self.module.compile_losses()
-        self.optimizer = torch.optim.Adam(self.module.network.parameters(), recipe.learning_rate)
+        self.optimizer = self.module.optimizer()
         self.photos = self.photos.contiguous(memory_format=torch.channels_last)
 
     def step(self) -> None:

@@ -86,10 +86,29 @@ class StyleModule(pl.LightningModule):
         parts: LossParts = self.loss(self.network(photos), content)
         return parts
 
+    def optimizer(self, *, fused: bool = True) -> torch.optim.Adam:
+        return torch.optim.Adam(self.network.parameters(), lr=self.recipe.learning_rate, betas=BETAS, fused=fused)
+
     def configure_optimizers(self) -> OptimizerLRScheduler:
-        optimizer = torch.optim.Adam(self.network.parameters(), lr=self.recipe.learning_rate, betas=BETAS)
+        optimizer = self.optimizer(fused=not self._scaled)
         scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, schedule(self.recipe))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+
+    @property
+    def _scaled(self) -> bool:
+        """Whether losses are scaled for float16, which clipping must undo before a fused optimizer would."""
+        return str(self.trainer.precision) == "16-mixed"
+
+    def configure_gradient_clipping(
+        self,
+        optimizer: torch.optim.Optimizer,
+        gradient_clip_val: float | None = None,
+        gradient_clip_algorithm: str | None = None,
+    ) -> None:
+        if self._scaled or not gradient_clip_val:
+            self.clip_gradients(optimizer, gradient_clip_val, gradient_clip_algorithm)
+        else:  # Lightning refuses to clip for a fused optimizer, scaled or not
+            torch.nn.utils.clip_grad_norm_(self.network.parameters(), gradient_clip_val)
 
     def transfer_batch_to_device(self, batch: PhotoBatch, device: torch.device, dataloader_idx: int) -> PhotoBatch:
         return PhotoBatch(batch.photos.to(device, non_blocking=True), batch.skipped)

@@ -19,7 +19,7 @@ from fststyle.training import fit as fit_module
 from fststyle.training.checkpoint import load_network
 from fststyle.training.fit import compiling, fit, resolve_precision, starting_network
 from fststyle.training.module import StyleModule
-from fststyle.training.recipe import Recipe, read_recipe
+from fststyle.training.recipe import Precision, Recipe, read_recipe
 from fststyle.training.run import Run
 
 TINY = networks.Architecture(width=4, blocks=1, kernel=3)
@@ -114,6 +114,21 @@ def test_training_changes_the_network_and_lowers_the_loss(recipe: Recipe, run: R
 
     before = total(starting_network(recipe))
     assert total(load_network(fit(recipe, run).checkpoint)[0]) < 0.7 * before
+
+
+@pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
+def test_the_gradient_that_the_optimiser_gets_is_as_long_as_the_recipe_lets_it_be(
+    recipe: Recipe, run: Run, monkeypatch: pytest.MonkeyPatch, precision: Precision
+) -> None:
+    lengths: list[float] = []
+
+    def measure(module: StyleModule) -> None:  # the gradient of the step before is still there
+        gradients = [value.grad for value in module.network.parameters() if value.grad is not None]
+        lengths.append(float(torch.linalg.vector_norm(torch.cat([gradient.flatten() for gradient in gradients]))))
+
+    interfere(monkeypatch, AtStep(3, measure))
+    fit(replace(recipe, gradient_clip=1e-4, precision=precision), run)
+    assert lengths == pytest.approx([1e-4], rel=1e-3)
 
 
 def test_the_recipe_alone_decides_the_result(recipe: Recipe, run: Run) -> None:
