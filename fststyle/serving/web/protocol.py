@@ -55,17 +55,38 @@ class _Patience:
             self.begin()
 
 
-class _BoundedHttp(H11Protocol):
+class _Impatient(asyncio.Protocol):
+    """Ends a connection whose other end takes nothing of what it is sent."""
+
     limits: ServerSettings
-    _deadline: asyncio.TimerHandle | None = None
     _patience: _Patience
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        assert isinstance(transport, asyncio.Transport)  # uvicorn listens on sockets only
+        self._patience = _Patience(transport, self.limits.stall_seconds)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._patience.end()
+        super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._patience.begin()
+
+    def resume_writing(self) -> None:
+        self._patience.end()
+        super().resume_writing()
+
+
+class _BoundedHttp(_Impatient, H11Protocol):
+    _deadline: asyncio.TimerHandle | None = None
     _awaits_header = False
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
-        self._patience = _Patience(transport, self.limits.stall_seconds)
         if len(self.connections) > 2 * self.limits.max_connections:
-            transport.abort()  # up to half of that they are served, and in between answered 503
+            self.transport.abort()  # up to half of that they are served, and in between answered 503
         else:
             self._await_header()
 
@@ -90,16 +111,7 @@ class _BoundedHttp(H11Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._set_deadline(None)
-        self._patience.end()
         super().connection_lost(exc)
-
-    def pause_writing(self) -> None:
-        super().pause_writing()
-        self._patience.begin()
-
-    def resume_writing(self) -> None:
-        self._patience.end()
-        super().resume_writing()
 
     def _await_header(self) -> None:
         self._set_deadline(self.limits.header_seconds)
@@ -112,22 +124,5 @@ class _BoundedHttp(H11Protocol):
         self._deadline = None if seconds is None else self.loop.call_later(seconds, self.transport.abort)
 
 
-class _BoundedSocket(WebSocketsSansIOProtocol):
-    limits: ServerSettings
-    _patience: _Patience
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        super().connection_made(transport)
-        self._patience = _Patience(self.transport, self.limits.stall_seconds)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._patience.end()
-        super().connection_lost(exc)
-
-    def pause_writing(self) -> None:
-        super().pause_writing()
-        self._patience.begin()
-
-    def resume_writing(self) -> None:
-        self._patience.end()
-        super().resume_writing()
+class _BoundedSocket(_Impatient, WebSocketsSansIOProtocol):
+    pass

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -70,6 +71,22 @@ class Running:
         for thread in threads:
             thread.start()
         return threads, results
+
+    @contextmanager
+    def occupied(self, photo: bytes, *, queued: int = 0) -> Iterator[None]:
+        """The worker has a photo in hand while the block runs, and ``queued`` more wait; then all have to be done."""
+        self.stylizer.gate.clear()
+        threads, answers = self.in_background(1, lambda: self.stylize(photo))
+        self.stylizer.wait_for_arrival()
+        more, waiting = self.in_background(queued, lambda: self.stylize(photo))
+        self.until(lambda: self.service.pool.waiting == queued)
+        try:
+            yield
+        finally:
+            self.stylizer.gate.set()
+            for thread in threads + more:
+                thread.join()
+        assert [answer.status_code for answer in answers + waiting] == [200] * (1 + queued)
 
     def until(self, holds: Callable[[], bool]) -> None:
         """Waits, and fails if that never comes."""

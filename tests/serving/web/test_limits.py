@@ -137,14 +137,9 @@ def test_a_header_that_never_ends(start_server: StartServer) -> None:
 
 def test_an_idle_connection_is_closed_and_a_busy_one_is_not(start_server: StartServer) -> None:
     web = start_server(idle_seconds=1, header_seconds=0.5)
-    web.stylizer.gate.clear()
-    threads, answers = web.in_background(1, lambda: web.stylize(encoded()))
-    with connected(web) as connection:
+    with web.occupied(encoded()), connected(web) as connection:
         connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
         assert read_all(connection).startswith(b"HTTP/1.1 200 ")
-    web.stylizer.gate.set()
-    threads[0].join()
-    assert answers[0].status_code == 200
 
 
 def test_an_answer_that_nobody_takes(start_server: StartServer) -> None:
@@ -167,46 +162,27 @@ def test_an_answer_that_nobody_takes(start_server: StartServer) -> None:
 
 def test_a_full_queue(start_server: StartServer, photo: bytes) -> None:
     web = start_server(max_queue=2)
-    web.stylizer.gate.clear()
-    threads, answers = web.in_background(1, lambda: web.stylize(photo))
-    web.stylizer.wait_for_arrival()
-    more, waiting = web.in_background(2, lambda: web.stylize(photo))
-    web.until(lambda: web.service.pool.waiting == 2)
-    refused = web.client.post("/v1/stylize", content=pieces(2))
-    assert error_of(refused)[:2] == (429, "Busy")
-    assert int(refused.headers["retry-after"]) >= 1
-    assert 'fststyle_rejects_total{reason="Busy"} 1.0' in web.client.get("/metrics").text
-    web.stylizer.gate.set()
-    for thread in threads + more:
-        thread.join()
-    assert [answer.status_code for answer in answers + waiting] == [200] * 3
+    with web.occupied(photo, queued=2):
+        refused = web.client.post("/v1/stylize", content=pieces(2))
+        assert error_of(refused)[:2] == (429, "Busy")
+        assert int(refused.headers["retry-after"]) >= 1
+        assert 'fststyle_rejects_total{reason="Busy"} 1.0' in web.client.get("/metrics").text
 
 
 def test_a_wait_that_would_be_too_long_is_not_begun(start_server: StartServer, photo: bytes) -> None:
     web = start_server(queue_seconds=20)
-    web.stylizer.gate.clear()
     web.service.pool._mean_seconds = 10.0
-    threads, answers = web.in_background(2, lambda: web.stylize(photo))
-    web.until(lambda: web.service.pool.waiting == 1)
-    assert error_of(web.stylize(photo))[:2] == (429, "Busy")
-    web.stylizer.gate.set()
-    for thread in threads:
-        thread.join()
-    assert [answer.status_code for answer in answers] == [200, 200]
+    with web.occupied(photo, queued=1):
+        assert error_of(web.stylize(photo))[:2] == (429, "Busy")
 
 
 def test_too_long_in_the_queue(start_server: StartServer, photo: bytes) -> None:
     web = start_server(queue_seconds=0.2)
-    web.stylizer.gate.clear()
-    threads, answers = web.in_background(1, lambda: web.stylize(photo))
-    web.stylizer.wait_for_arrival()
-    refused = web.stylize(photo)
-    assert error_of(refused)[:2] == (503, "QueueTimeout")
-    assert "retry-after" in refused.headers
-    assert web.service.pool.waiting == 0
-    web.stylizer.gate.set()
-    threads[0].join()
-    assert answers[0].status_code == 200
+    with web.occupied(photo):
+        refused = web.stylize(photo)
+        assert error_of(refused)[:2] == (503, "QueueTimeout")
+        assert "retry-after" in refused.headers
+        assert web.service.pool.waiting == 0
     assert web.stylizer.count == 1
 
 
@@ -221,28 +197,18 @@ def test_too_long_at_work(start_server: StartServer, photo: bytes) -> None:
 
 def test_too_many_bytes_in_memory(start_server: StartServer, photo: bytes) -> None:
     web = start_server(max_buffered_bytes=len(photo) * 3 // 2)
-    web.stylizer.gate.clear()
-    threads, answers = web.in_background(1, lambda: web.stylize(photo))
-    web.stylizer.wait_for_arrival()
-    assert error_of(web.stylize(photo))[:2] == (429, "Busy")
-    web.stylizer.gate.set()
-    threads[0].join()
-    assert answers[0].status_code == 200
+    with web.occupied(photo):
+        assert error_of(web.stylize(photo))[:2] == (429, "Busy")
     web.until(lambda: web.service.bytes.used == 0)
 
 
 def test_a_client_that_leaves_takes_its_work_along(start_server: StartServer, photo: bytes) -> None:
     web = start_server()
-    web.stylizer.gate.clear()
-    threads, answers = web.in_background(1, lambda: web.stylize(photo))
-    web.stylizer.wait_for_arrival()
-    with connected(web) as connection:
-        connection.sendall(HEAD + b"Content-Length: %d\r\n\r\n" % len(photo) + photo)
-        web.until(lambda: web.service.pool.waiting == 1)
-    web.until(lambda: web.service.pool.waiting == 0)
-    web.stylizer.gate.set()
-    threads[0].join()
-    assert answers[0].status_code == 200
+    with web.occupied(photo):
+        with connected(web) as connection:
+            connection.sendall(HEAD + b"Content-Length: %d\r\n\r\n" % len(photo) + photo)
+            web.until(lambda: web.service.pool.waiting == 1)
+        web.until(lambda: web.service.pool.waiting == 0)
     assert web.stylizer.count == 1
     assert 'reason="ClientGone"} 1.0' in web.client.get("/metrics").text
 

@@ -197,37 +197,24 @@ def test_a_socket_without_frames_is_closed(start_server: StartServer) -> None:
 
 
 def test_who_leaves_takes_the_work_along(web: Running, photo: bytes) -> None:
-    web.stylizer.gate.clear()
-    threads, answers = web.in_background(1, lambda: web.stylize(photo))
-    web.stylizer.wait_for_arrival()
-    with opened(web) as socket:
-        told(socket)
-        socket.send(photo)
-        web.until(lambda: bool(web.service.pool._frames))
-    web.until(lambda: web.service.live == 0)
-    assert not web.service.pool._frames
-    web.stylizer.gate.set()
-    threads[0].join()
-    assert answers[0].status_code == 200
+    with web.occupied(photo):
+        with opened(web) as socket:
+            told(socket)
+            socket.send(photo)
+            web.until(lambda: bool(web.service.pool._frames))
+        web.until(lambda: web.service.live == 0)
+        assert not web.service.pool._frames
     assert web.stylizer.count == 1
 
 
 def test_a_full_queue_of_requests_leaves_room_for_frames(start_server: StartServer, photo: bytes) -> None:
     web = start_server(max_queue=3)
-    web.stylizer.gate.clear()
-    threads, _ = web.in_background(1, lambda: web.stylize(photo))
-    web.stylizer.wait_for_arrival()
-    more, answers = web.in_background(3, lambda: web.stylize(photo))
-    web.until(lambda: web.service.pool.waiting == 3)
-    with opened(web) as socket:
+    with web.occupied(photo, queued=3), opened(web) as socket:
         told(socket)
         socket.send(photo)
         web.until(lambda: bool(web.service.pool._frames))
         web.stylizer.gate.set()
         assert frame(socket)[0]["frame"] == 1
-    for thread in threads + more:
-        thread.join()
-    assert [answer.status_code for answer in answers] == [200] * 3
 
 
 def test_a_client_that_takes_nothing_is_let_go(start_server: StartServer) -> None:
