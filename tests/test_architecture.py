@@ -28,8 +28,9 @@ BASE_PACKAGES = {"click", "filelock", "numpy", "onnxruntime", "PIL", "platformdi
 EXTRA_PACKAGES = {
     "serving/camera_opencv.py": {"cv2"},
     "serving/ffmpeg.py": {"av"},
-    "serving/half.py": {"google", "onnx"},
-    "serving/norm_statistics.py": {"google", "onnx"},
+    "serving/half.py": {"onnx"},
+    "serving/network_file.py": {"google", "onnx"},
+    "serving/norm_statistics.py": {"onnx"},
     "serving/video_picture.py": {"av"},
     "serving/web": {"fastapi", "h11", "prometheus_client", "python_multipart", "starlette", "uvicorn", "websockets"},
 }

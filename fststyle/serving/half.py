@@ -9,14 +9,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fststyle.errors import DependencyError, ModelError
+from fststyle.serving.network_file import NORM, read_network
 
 if TYPE_CHECKING:
     from onnx import GraphProto, NodeProto
 
 # Inputs, by place, that ONNX defines as float32 whatever the picture's type is.
 _ALWAYS_FLOAT32 = {"Resize": (1, 2)}
-_NORM = "InstanceNormalization"
 
 
 def half_precision(model: Path) -> bytes:
@@ -25,16 +24,7 @@ def half_precision(model: Path) -> bytes:
     :raises DependencyError: the package onnx, which can change networks, is not installed.
     :raises ModelError: the file cannot be read.
     """
-    try:
-        import onnx
-        from google.protobuf.message import DecodeError
-    except ModuleNotFoundError as error:
-        raise DependencyError('float16 on the GPU needs onnx: pip install "fststyle[gpu]"') from error
-
-    try:
-        network = onnx.load(str(model))
-    except (OSError, DecodeError) as error:
-        raise ModelError(f"{model} is damaged or not an ONNX file") from error
+    network = read_network(model, purpose="float16 on the GPU", extra="gpu")
     _convert(network.graph)
     converted: bytes = network.SerializeToString()
     return converted
@@ -49,7 +39,7 @@ def _convert(graph: GraphProto) -> None:
             tensor.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(tensor).astype("float16"), tensor.name))
     nodes: list[NodeProto] = []
     for node in graph.node:
-        nodes += _norm_between_casts(node) if node.op_type == _NORM else [_casting_to_half(node)]
+        nodes += _norm_between_casts(node) if node.op_type == NORM else [_casting_to_half(node)]
     del graph.node[:]
     graph.node.extend(nodes)
     del graph.value_info[:]
@@ -58,7 +48,7 @@ def _convert(graph: GraphProto) -> None:
 def _kept_in_float32(graph: GraphProto) -> set[str]:
     names: set[str] = set()
     for node in graph.node:
-        places = range(1, 3) if node.op_type == _NORM else _ALWAYS_FLOAT32.get(node.op_type, ())
+        places = range(1, 3) if node.op_type == NORM else _ALWAYS_FLOAT32.get(node.op_type, ())
         names.update(node.input[place] for place in places if place < len(node.input))
     return names
 

@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fststyle.errors import DependencyError, ModelError
+from fststyle.serving.network_file import NORM, read_network
 
 if TYPE_CHECKING:
     from onnx import GraphProto, NodeProto, TensorProto
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 GIVEN, MEMORY, USED = "statistics_given", "statistics_memory", "statistics_used"
 """Names of the additional inputs (float32 [2, C] with means above variances of all norms, in order; float32 scalar) and
 of the additional output (as the first)."""
-_NORM = "InstanceNormalization"
 _DEFAULT_EPSILON = 1e-5
 
 
@@ -35,16 +34,7 @@ def with_norm_statistics(model: Path) -> tuple[bytes, int]:
     :raises DependencyError: the package onnx, which can change networks, is not installed.
     :raises ModelError: the file cannot be read.
     """
-    try:
-        import onnx
-        from google.protobuf.message import DecodeError
-    except ModuleNotFoundError as error:
-        raise DependencyError('steady norms need onnx: pip install "fststyle[video]"') from error
-
-    try:
-        network = onnx.load(str(model))
-    except (OSError, DecodeError) as error:
-        raise ModelError(f"{model} is damaged or not an ONNX file") from error
+    network = read_network(model, purpose="steady video", extra="video")
     channels = _expose(network.graph)
     return network.SerializeToString(), sum(channels)
 
@@ -53,11 +43,11 @@ def _expose(graph: GraphProto) -> list[int]:
     from onnx import TensorProto, helper
 
     sizes = {tensor.name: tensor.dims[0] for tensor in graph.initializer if tensor.dims}
-    norms = [node for node in graph.node if node.op_type == _NORM]
+    norms = [node for node in graph.node if node.op_type == NORM]
     channels = [sizes[norm.input[1]] for norm in norms]
     nodes: list[NodeProto] = _given(graph, channels)
     for node in graph.node:
-        nodes += _steady(node, norms.index(node)) if node.op_type == _NORM else [node]
+        nodes += _steady(node, norms.index(node)) if node.op_type == NORM else [node]
     nodes += _used(len(norms))
     del graph.node[:]
     graph.node.extend(nodes)
