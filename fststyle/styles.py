@@ -94,7 +94,10 @@ def user_folder() -> Path:
         return Path(named)
     import platformdirs
 
-    return Path(platformdirs.user_data_dir("fststyle", appauthor=False)) / "styles"
+    try:
+        return Path(platformdirs.user_data_dir("fststyle", appauthor=False)) / "styles"
+    except RuntimeError:  # an account without a home, as services have; container engines take the root for one
+        return Path(os.sep, ".local", "share", "fststyle", "styles")
 
 
 def shipped_folder() -> Path:

@@ -118,6 +118,19 @@ def test_the_users_folder_is_the_platforms_unless_named(monkeypatch: pytest.Monk
     assert styles.user_folder().parts[-2:] == ("fststyle", "styles")
 
 
+def test_an_account_without_a_home_has_a_folder_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    accounts = pytest.importorskip("pwd")
+
+    def unknown(number: int) -> None:
+        raise KeyError(number)
+
+    monkeypatch.setattr(accounts, "getpwuid", unknown)
+    for name in ("FSTSTYLE_STYLES", "XDG_DATA_HOME", "HOME"):
+        monkeypatch.delenv(name, raising=False)
+    assert styles.user_folder().parts == ("/", ".local", "share", "fststyle", "styles")
+    assert styles.available_styles()
+
+
 def test_a_painting_reads_as_a_caption() -> None:
     assert str(Painting(title="Stripes", artist="Nobody", year="2024")) == "Nobody, Stripes, 2024"
     assert str(Painting(title="Stripes")) == "Stripes"
