@@ -3,6 +3,7 @@
 Public names are imported when they are first used, so that ``import fststyle`` costs nothing.
 """
 
+import os
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -21,6 +22,10 @@ _HOMES = {
     "available_styles": "fststyle.styles",
     "find_style": "fststyle.styles",
 }
+
+# ONNX Runtime's own builds report their use to its makers, and keep a number for this computer, unless this is set before
+# they are loaded. What people stylise is nobody's business.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 
 def __getattr__(name: str) -> object:

@@ -1,3 +1,4 @@
+import os
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -142,3 +143,12 @@ def test_a_network_with_other_inputs_is_not_a_style(
     onnx.save(model, tmp_path / "a.onnx")
     with pytest.raises(ModelError, match="not a style's network: expected image"):
         Engine(tmp_path / "a.onnx", device="cpu")
+
+
+def test_onnx_runtime_keeps_no_number_for_this_computer(tiny_style_file: Path, tmp_path: Path) -> None:
+    """It does where it reports its use, which it does unless told otherwise."""
+    script = "import sys; from fststyle import Stylizer; Stylizer(sys.argv[1], device='cpu', threads=1)"
+    theirs = {name: value for name, value in os.environ.items() if not name.startswith(("ORT_", "XDG_"))}
+    command = [sys.executable, "-c", script, str(tiny_style_file)]
+    subprocess.run(command, env={**theirs, "HOME": str(tmp_path)}, check=True)
+    assert [*tmp_path.iterdir()] == []
