@@ -23,8 +23,8 @@ _HOMES = {
     "find_style": "fststyle.styles",
 }
 
-# ONNX Runtime's own builds report their use to its makers, and keep a number for this computer, unless this is set before
-# they are loaded. What people stylise is nobody's business.
+# ONNX Runtime reports its use to its makers, and keeps a number for this computer, unless this is set before it is loaded.
+# What people stylise is nobody's business.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 

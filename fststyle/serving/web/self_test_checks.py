@@ -229,7 +229,9 @@ def check_live(probe: Probe) -> str:
 
 
 def check_errors(probe: Probe) -> str:
-    told = [body for body in probe.errors if _NOT_FOR_CLIENTS.search(body) or str(Path.cwd()).encode() in body]
+    here = Path.cwd()
+    hidden = [] if here == Path(here.anchor) else [str(here).encode()]  # a container's is /, which media types have too
+    told = [body for body in probe.errors if _NOT_FOR_CLIENTS.search(body) or any(path in body for path in hidden)]
     if told:
         raise Unexpected(f"an answer tells too much: {told[0][:200]!r}")
     if not all(Answer(0, {}, body).kind for body in probe.errors):

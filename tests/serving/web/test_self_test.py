@@ -39,6 +39,16 @@ def test_an_answer_that_tells_too_much_is_found() -> None:
             check_errors(told)
 
 
+def test_the_folder_that_the_server_runs_in_is_not_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    body = b'{"error": {"type": "E", "message": "send image/*, not /srv/photos/a.txt"}}'
+    told = probe.Probe("http://127.0.0.1:1", "key", None, Path(), [body])  # type: ignore[arg-type]
+    monkeypatch.setattr(Path, "cwd", lambda: Path("/srv/photos"))
+    with pytest.raises(Unexpected):
+        check_errors(told)
+    monkeypatch.setattr(Path, "cwd", lambda: Path("/"))
+    assert check_errors(told).startswith("1 errors")
+
+
 @pytest.mark.parametrize("body", [b"", b"[]", b'{"error": 1}', b'{"error": {}}'])
 def test_the_kind_of_what_is_no_error(body: bytes) -> None:
     assert Answer(200, {}, body).kind == ""
