@@ -1,4 +1,4 @@
-"""The notes inside an ONNX file, read without loading the network: listing styles needs no session and no onnx package.
+"""The notes inside an ONNX file, read and written without the network: it takes no session and no onnx package.
 
 An ONNX file is a protobuf ``ModelProto``: fields one after another, each a key (number and kind) and a value. Field 7
 is the graph, nearly all of the file, and is skipped by its length; field 14, repeated, is an entry of
@@ -8,11 +8,12 @@ onnx/onnx.proto).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from io import BytesIO
 from pathlib import Path
-from typing import IO
+from typing import IO, NamedTuple
 
+from fststyle.atomic import atomic_write
 from fststyle.errors import ModelError
 
 _METADATA_PROPS = 14
@@ -29,8 +30,7 @@ def read_onnx_metadata(path: Path) -> dict[str, str]:
     try:
         size = path.stat().st_size
         with path.open("rb") as file:
-            entries = [value for number, value in _fields(file, size, {_METADATA_PROPS}) if number == _METADATA_PROPS]
-        pairs = [dict(_fields(BytesIO(entry), len(entry), {1, 2})) for entry in entries]
+            pairs = [_values(field.value) for field in _fields(file, size, {_METADATA_PROPS})]
         return {pair.get(1, b"").decode(): pair.get(2, b"").decode() for pair in pairs}
     except OSError as error:
         raise ModelError(f"cannot read {path}: {error.strerror or error}") from error
@@ -38,13 +38,62 @@ def read_onnx_metadata(path: Path) -> dict[str, str]:
         raise ModelError(f"{path} is damaged or not an ONNX file") from error
 
 
-def _fields(file: IO[bytes], size: int, wanted: set[int]) -> Iterator[tuple[int, bytes]]:
-    """Number and bytes of each wanted field of the message of ``size`` bytes; ValueError where it is not well
-    formed.
+def write_onnx_metadata(path: Path, entries: Mapping[str, str]) -> None:
+    """Set entries of the ``metadata_props`` of the ONNX file at ``path``, atomically; every other byte stays as it is.
+
+    :raises ModelError: it cannot be read, or is damaged.
+    :raises OutputError: it cannot be written.
     """
+    try:
+        content = path.read_bytes()
+        fields = [*_fields(BytesIO(content), len(content), {_METADATA_PROPS})]
+        replaced = [field for field in fields if _values(field.value).get(1, b"").decode() in entries]
+    except OSError as error:
+        raise ModelError(f"cannot read {path}: {error.strerror or error}") from error
+    except ValueError as error:
+        raise ModelError(f"{path} is damaged or not an ONNX file") from error
+    starts = [0, *(field.end for field in replaced)]
+    ends = [*(field.start for field in replaced), len(content)]
+    kept = [content[start:end] for start, end in zip(starts, ends, strict=True)]
+    atomic_write(path, b"".join([*kept, *(_entry(key, value) for key, value in entries.items())]))
+
+
+def _values(message: bytes) -> dict[int, bytes]:
+    """Key and value of one entry, by the numbers of their fields."""
+    return {field.number: field.value for field in _fields(BytesIO(message), len(message), {1, 2})}
+
+
+def _entry(key: str, value: str) -> bytes:
+    return _message(_METADATA_PROPS, _message(1, key.encode()) + _message(2, value.encode()))
+
+
+def _message(number: int, value: bytes) -> bytes:
+    return _encoded(number << 3 | _BYTES) + _encoded(len(value)) + value
+
+
+def _encoded(value: int) -> bytes:
+    """The inverse of :func:`_varint`, as short as it can be."""
+    digits = bytearray()
+    while value > 0x7F:
+        digits.append(value & 0x7F | 0x80)
+        value >>= 7
+    return bytes([*digits, value])
+
+
+class _Field(NamedTuple):
+    """``start`` and ``end``: where it is in the file, its key included."""
+
+    number: int
+    value: bytes
+    start: int
+    end: int
+
+
+def _fields(file: IO[bytes], size: int, wanted: set[int]) -> Iterator[_Field]:
+    """Each wanted field of the message of ``size`` bytes; ValueError where it is not well formed."""
     if size == 0:
         raise ValueError("empty")
-    while file.tell() < size:
+    while (start := file.tell()) < size:
         key = _varint(file)
         number, kind = key >> 3, key & 7
         if number == 0 or kind not in (_VARINT, _FIXED64, _BYTES, _FIXED32):
@@ -58,7 +107,8 @@ def _fields(file: IO[bytes], size: int, wanted: set[int]) -> Iterator[tuple[int,
         if kind == _BYTES and number in wanted:
             if length > _ENTRY_LIMIT:
                 raise ValueError("too long")
-            yield number, file.read(length)
+            value = file.read(length)
+            yield _Field(number, value, start, file.tell())
         else:
             file.seek(length, 1)
 
