@@ -26,6 +26,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "doctor": ("fststyle.cli.doctor:doctor", "Try what stylising needs, and say what mends it."),
     "train": ("fststyle.cli.train:train", "Train a style on a painting."),
     "export": ("fststyle.cli.export:export", "Turn a checkpoint into a style's ONNX file."),
+    "evaluate": ("fststyle.cli.evaluate:evaluate", "Measure how good a style is."),
     "photos": ("fststyle.cli.photos:photos", "Download photos to train on."),
     "optimize": ("fststyle.cli.optimize:optimize", "Paint one photo by optimising its pixels, without training."),
     "texture": ("fststyle.cli.texture:texture", "Make a texture of a painting, from noise."),

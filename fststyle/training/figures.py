@@ -1,0 +1,162 @@
+"""What an evaluation found, as JSON, and the part of it that a style's file carries."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from fststyle.atomic import atomic_write
+from fststyle.errors import ModelError, OptionError
+from fststyle.onnx_metadata import read_onnx_metadata, write_onnx_metadata
+from fststyle.styles import METADATA_KEY, parse_metadata
+from fststyle.training.evaluate import Evaluation, mean_losses
+from fststyle.training.reference import STARTS
+
+FIGURES_KEY = "evaluation"
+"""Among the figures in a file's metadata."""
+_DIGITS = 4
+_SUMS = "SHA256SUMS"
+
+
+def iterations_text(equivalent: int | None, iterations: int) -> str:
+    """How equivalent iterations are written; ``iterations`` are those that were run."""
+    return f"more than {iterations}" if equivalent is None else str(equivalent)
+
+
+def figures(evaluation: Evaluation) -> dict[str, Any]:
+    """What is embedded, of JSON's types. ``equivalent_iterations`` are null where the optimiser did not come so far.
+
+    :raises OptionError: the optimiser was left out, so that there is no measure of the network.
+    """
+    if not evaluation.descents:
+        raise OptionError("figures are embedded with the iterative optimiser's: leave out --no-iterative")
+    setting = evaluation.setting
+    return {
+        "weights_sha256": evaluation.style.metadata.get("weights_sha256", ""),
+        "photos": len(evaluation.photos),
+        "size": setting.size,
+        "iterations": setting.iterations,
+        "equivalent_iterations": {start: evaluation.equivalent(start) for start in STARTS},
+        "loss": {
+            "network": _rounded(mean_losses(evaluation.network)),
+            "photo": _rounded(mean_losses(evaluation.untouched)),
+        },
+        "detectors": {
+            finding.detector: {
+                "figure": None if finding.figure is None else round(finding.figure, _DIGITS),
+                "threshold": finding.threshold,
+                "passed": finding.passed,
+            }
+            for finding in evaluation.findings
+        },
+        "speed": speed(evaluation),
+        "machine": evaluation.machine,
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+
+
+def speed(evaluation: Evaluation) -> dict[str, float | None]:
+    """Seconds for one photo, and how many times faster the network is than the optimiser's iterations: all of them,
+    and as many as reach its loss. None where that was not measured on this machine.
+    """
+    iteration = evaluation.iteration_seconds()
+    equivalent = evaluation.equivalent("noise") if evaluation.descents else None
+    everything = None if iteration is None else iteration * evaluation.setting.iterations
+    equal = None if iteration is None or equivalent is None else iteration * equivalent
+
+    def times(seconds: float | None) -> float | None:
+        return None if seconds is None else round(seconds / evaluation.seconds, 1)
+
+    return {
+        "network_seconds": round(evaluation.seconds, _DIGITS),
+        "iteration_seconds": None if iteration is None else round(iteration, _DIGITS),
+        "speed_up_at_equal_loss": times(equal),
+        "speed_up_over_all_iterations": times(everything),
+    }
+
+
+def report(evaluation: Evaluation) -> dict[str, Any]:
+    """All there is to tell, of JSON's types: what is embedded, and behind it photos, curves and the recipe."""
+    setting = evaluation.setting
+    return {
+        "style": evaluation.style.name,
+        "painting": str(evaluation.style.painting),
+        "weights_sha256": evaluation.style.metadata.get("weights_sha256", ""),
+        "recipe": evaluation.recipe.to_dict(),
+        "setting": {
+            "size": setting.size,
+            "photos": len(evaluation.photos),
+            "iterations": setting.iterations,
+            "seed": setting.seed,
+            "precision": "bf16" if setting.bfloat16 else "float32",
+        },
+        "loss": {
+            "network": _rounded(mean_losses(evaluation.network)),
+            "photo": _rounded(mean_losses(evaluation.untouched)),
+        },
+        "photos": [
+            {"file": name, "network": _rounded(network), "photo": _rounded(untouched)}
+            for name, network, untouched in zip(evaluation.names, evaluation.network, evaluation.untouched, strict=True)
+        ],
+        "iterative": {start: _descent(evaluation, start) for start in evaluation.descents},
+        "speed": speed(evaluation),
+        "detectors": [finding.to_dict() for finding in evaluation.findings],
+        "machine": evaluation.machine,
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+
+
+def _descent(evaluation: Evaluation, start: Any) -> dict[str, Any]:
+    equivalent = evaluation.equivalent(start)
+    names = evaluation.descents[start][0].losses[0]
+    return {
+        "equivalent_iterations": equivalent,
+        "equivalent_iterations_text": iterations_text(equivalent, evaluation.setting.iterations),
+        "curve": {name: [round(value, _DIGITS) for value in evaluation.curve(start, name)] for name in names},
+    }
+
+
+def embed(path: Path, found: Mapping[str, Any]) -> None:
+    """Put the :func:`figures` of a style into its ONNX file, whose graph stays as it is, byte for byte. Where a
+    ``SHA256SUMS`` beside it lists the file, its new digest goes there too.
+
+    :raises ModelError: the file is damaged or not a style, holds another network than was measured, or is not the one
+        that ``SHA256SUMS`` lists.
+    :raises OutputError: it cannot be written.
+    """
+    metadata = parse_metadata(read_onnx_metadata(path), path)
+    if metadata.get("weights_sha256", "") != found["weights_sha256"]:
+        raise ModelError(f"{path} holds another network than the one that was measured")
+    sums = _listed(path)
+    stored = metadata.get("figures")
+    metadata["figures"] = {**(stored if isinstance(stored, dict) else {}), FIGURES_KEY: dict(found)}
+    write_onnx_metadata(path, {METADATA_KEY: json.dumps(metadata, ensure_ascii=False)})
+    if sums is not None:
+        lines = [_line(path) if line.split(maxsplit=1)[-1].lstrip("*") == path.name else line for line in sums]
+        atomic_write(path.with_name(_SUMS), "".join(f"{line}\n" for line in lines).encode())
+
+
+def _listed(path: Path) -> list[str] | None:
+    """The lines of ``SHA256SUMS`` beside the file, if it is among them."""
+    try:
+        lines = path.with_name(_SUMS).read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return None
+    digests = {name.lstrip("*"): digest for digest, name in (line.split(maxsplit=1) for line in lines if line.strip())}
+    if path.name not in digests:
+        return None
+    if _line(path).split()[0] != digests[path.name]:
+        raise ModelError(f"{path} is damaged: SHA256SUMS lists another digest")
+    return [line for line in lines if line.strip()]
+
+
+def _line(path: Path) -> str:
+    return f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.name}"
+
+
+def _rounded(losses: Mapping[str, float]) -> dict[str, float]:
+    return {name: round(value, _DIGITS) for name, value in losses.items()}
