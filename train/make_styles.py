@@ -90,8 +90,9 @@ def digests(styles: Iterable[StyleInfo]) -> str:
 def table(styles: Iterable[StyleInfo]) -> str:
     """A Markdown table from what each file says of itself."""
     rows = [
-        "| style | painting | licence | preset | training | parameters | file |",
-        "|---|---|---|---|---|---|---|",
+        "| style | painting | licence | preset | training | equivalent iterations | loss: network / photo | parameters "
+        "| file |",
+        "|---|---|---|---|---|---|---|---|---|",
     ]
     for style in styles:
         recipe = style.metadata["recipe"]
@@ -99,9 +100,20 @@ def table(styles: Iterable[StyleInfo]) -> str:
         size = f"{style.metadata['parameters']:,} | {style.bytes / 1e6:.1f} MB"
         painting = str(style.painting).replace("|", "\\|")
         rows.append(
-            f"| `{style.name}` | {painting} | {style.painting.licence} | {style.preset} | {training} | {size} |"
+            f"| `{style.name}` | {painting} | {style.painting.licence} | {style.preset} | {training} "
+            f"| {measured(style)} | {size} |"
         )
     return "\n".join(rows) + "\n"
+
+
+def measured(style: StyleInfo) -> str:
+    """Two cells: equivalent iterations from white noise, and mean losses; "-" for a style that was not measured."""
+    figures = style.metadata.get("figures", {}).get("evaluation")
+    if figures is None:
+        return "- | -"
+    equivalent, losses = figures["equivalent_iterations"]["noise"], figures["loss"]
+    iterations = f"more than {figures['iterations']}" if equivalent is None else str(equivalent)
+    return f"{iterations} | {losses['network']['total']:.2f} / {losses['photo']['total']:.2f}"
 
 
 def checkpoints(folder: Path = CHECKPOINTS) -> list[StyleInfo]:
