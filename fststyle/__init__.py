@@ -23,8 +23,8 @@ _HOMES = {
     "find_style": "fststyle.styles",
 }
 
-# Unless this is set before it is loaded, ONNX Runtime reports its use to its makers, and keeps a number for this computer
-# to do so. What people stylise is nobody's business.
+# ONNX Runtime reports its use to its makers, and keeps a number for the computer, unless this is set before it loads:
+# what people stylise is nobody's business.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 
