@@ -10,6 +10,7 @@ import pytest
 
 from fststyle.errors import InputError, OptionError
 from fststyle.styles import find_style
+from fststyle.training.figures import embed
 from fststyle.training.recipe import read_recipe, recipe_from_dict
 
 ROOT = Path(__file__).parent.parent
@@ -36,6 +37,42 @@ def test_every_file_has_its_digest_and_every_digest_its_file() -> None:
 def test_the_table_says_what_the_files_say(make_styles: ModuleType) -> None:
     _, _, below = (CHECKPOINTS / "README.md").read_text(encoding="utf-8").partition(make_styles.TABLE_MARK)
     assert below.strip() == make_styles.table(make_styles.checkpoints()).strip()
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
+def test_figures_are_of_the_network_beside_them(path: Path, make_styles: ModuleType) -> None:
+    """A style that was not measured has none; one that was trained again after measuring would have another's."""
+    style = find_style(path)
+    figures = style.metadata["figures"].get("evaluation")
+    if figures is None:
+        assert make_styles.measured(style) == "- | -"
+        return
+    assert figures["weights_sha256"] == style.metadata["weights_sha256"]
+    assert figures["loss"]["network"]["total"] < figures["loss"]["photo"]["total"]
+    for losses in figures["loss"].values():
+        parts = sum(value for name, value in losses.items() if name != "total")
+        assert losses["total"] == pytest.approx(parts, abs=3e-4)
+    for finding in figures["detectors"].values():
+        assert finding["passed"] == (None if finding["figure"] is None else finding["figure"] <= finding["threshold"])
+
+
+def test_the_table_shows_figures_that_are_embedded(make_styles: ModuleType, tmp_path: Path) -> None:
+    folder = tmp_path / "checkpoints"
+    shutil.copytree(CHECKPOINTS, folder)
+    path = sorted(folder.glob("*.onnx"))[0]
+    figures = {
+        "weights_sha256": find_style(path).metadata["weights_sha256"],
+        "iterations": 300,
+        "equivalent_iterations": {"noise": 57, "photo": None},
+        "loss": {"network": {"total": 1.239}, "photo": {"total": 4.5}},
+    }
+    embed(path, figures)
+    make_styles.write_index(folder)
+    assert "| 57 | 1.24 / 4.50 |" in make_styles.table(make_styles.checkpoints(folder))
+    assert make_styles.digests([find_style(path)]) in (folder / "SHA256SUMS").read_text(encoding="utf-8")
+    embed(path, {**figures, "equivalent_iterations": {"noise": None, "photo": None}})
+    make_styles.write_index(folder)
+    assert "| more than 300 | 1.24 / 4.50 |" in (folder / "README.md").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
