@@ -202,7 +202,7 @@ def _regularity(tile: Plane) -> float:
 
 def _isolated(correlation: Plane, row: int, column: int) -> bool:
     """Whether a peak falls off on all sides: along a stroke's ridge it would not."""
-    distance = np.hypot(*(min(place, TILE - place) for place in (row, column)))
+    distance = float(np.hypot(min(row, TILE - row), min(column, TILE - column)))
     angles = np.linspace(0, 2 * np.pi, 16, endpoint=False)
     circle = np.rint(max(2.0, distance / 3) * np.stack([np.sin(angles), np.cos(angles)])).astype(int)
     around = correlation[(row + circle[0]) % TILE, (column + circle[1]) % TILE]

@@ -46,7 +46,11 @@ def write_curves(evaluation: Evaluation, path: Path) -> None:
 
 def _title(evaluation: Evaluation) -> str:
     size = evaluation.setting.size
-    return f"{evaluation.style.name}: {len(evaluation.photos)} photos at {size} x {size} pixels"
+    return f"{evaluation.style.name}: {_count(evaluation)} at {size} x {size} pixels"
+
+
+def _count(evaluation: Evaluation) -> str:
+    return "1 photo" if len(evaluation.photos) == 1 else f"{len(evaluation.photos)} photos"
 
 
 def card(evaluation: Evaluation, *, curves: str | None, strip: str) -> str:
@@ -69,8 +73,8 @@ def card(evaluation: Evaluation, *, curves: str | None, strip: str) -> str:
         "## Faults",
         _faults(evaluation.findings),
         "## How it was measured",
-        f"Means over {len(evaluation.photos)} photos that the network was not trained on "
-        f"({', '.join(evaluation.names)}), their middle squares at {setting.size} x {setting.size} pixels. The "
+        f"Means over {_count(evaluation)} that the network was not trained on "
+        f"({', '.join(evaluation.names)}), middle squares at {setting.size} x {setting.size} pixels. The "
         "network's result is that of the ONNX file, 8 bits a value; losses are taken in float32 and are those of "
         "training, each part with its weight.",
         *([_optimiser(evaluation)] if evaluation.descents else []),
