@@ -29,6 +29,7 @@ from fststyle.errors import (
 )
 from fststyle.exif import read_exif
 from fststyle.formats import FORMATS, HEADER_BYTES, Format, recognise
+from fststyle.strips import upright_pixels
 
 __all__ = [
     "MAX_PIXELS",
@@ -239,14 +240,19 @@ def _picture(image: Image.Image, name: str, format_name: str, max_size: int | No
     box = _draft(image, size) if isinstance(image, JpegImageFile) else None
     image.load()
     exif, orientation = read_exif(image)
-    colour, alpha = _split(image, name)
-    colour = to_srgb(colour, image.info.get("icc_profile"))
-    if box is not None:
-        colour = colour.resize(size, Image.Resampling.LANCZOS, box)
+    if box is None:
+        pixels, alpha = upright_pixels(image, orientation, lambda strip: _srgb_and_alpha(strip, name))
+        return Picture(pixels, alpha, format_name, exif)
+    colour, _ = _srgb_and_alpha(image, name)
+    colour = colour.resize(size, Image.Resampling.LANCZOS, box)
     if orientation in _ORIENTATIONS:
         colour = colour.transpose(_ORIENTATIONS[orientation])
-        alpha = alpha.transpose(_ORIENTATIONS[orientation]) if alpha else None
-    return Picture(np.asarray(colour), None if alpha is None else np.asarray(alpha), format_name, exif)
+    return Picture(np.asarray(colour), None, format_name, exif)
+
+
+def _srgb_and_alpha(image: Image.Image, name: str) -> tuple[Image.Image, Image.Image | None]:
+    colour, alpha = _split(image, name)
+    return to_srgb(colour, image.info.get("icc_profile")), alpha
 
 
 def _draft(image: JpegImageFile, size: tuple[int, int]) -> tuple[float, float, float, float] | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,9 @@ from fststyle.cli.batch import Request, stylize_files
 from fststyle.cli.report import as_json
 from fststyle.errors import OptionError
 from fststyle.images import MAX_PIXELS, decode, encode, read_picture
+from fststyle.serving.memory import LARGEST_UNTILED
 from fststyle.serving.stylizer import Look, Stages, Stylizer, check_target, write
+from fststyle.serving.tile_choice import DEFAULT_TILE, Tiling, parse_tile
 from fststyle.styles import DEFAULT_STYLE, find_style
 
 if TYPE_CHECKING:
@@ -51,6 +54,21 @@ def device_options(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.option("--strength", type=float, default=Look.strength, show_default=True, help="0 the photo, 1 the full style.")
 @click.option("--keep-color", is_flag=True, help="Keep the photo's colours, take the style's light and strokes.")
 @click.option("--max-size", type=int, metavar="PIXELS", help="Scale down photos whose longer side is above this.")
+@click.option(
+    "--stroke-size",
+    type=float,
+    metavar="SIZE",
+    help="Strokes in proportion to the picture, the same in a preview and at full size; 1 is what a picture of 1024 "
+    "pixels gets, 2 twice as large.  [default: so many pixels at any size]",
+)
+@click.option(
+    "--tile",
+    default=str(DEFAULT_TILE),
+    show_default=True,
+    metavar="auto|off|PIXELS",
+    help="Run the network in tiles of so many pixels a side, seamless and in bounded memory; auto does so above "
+    f"{LARGEST_UNTILED / 1e6:g} megapixels, and for what would not fit.",
+)
 @click.option("--max-pixels", type=int, default=MAX_PIXELS, show_default=True, help="Refuse photos with more pixels.")
 @device_options
 @click.option("--keep-metadata", is_flag=True, help="Keep EXIF, location included; else all metadata are left out.")
@@ -65,6 +83,8 @@ def stylize(
     strength: float,
     keep_color: bool,
     max_size: int | None,
+    stroke_size: float | None,
+    tile: str,
     max_pixels: int,
     device: Device,
     threads: int | None,
@@ -83,7 +103,13 @@ def stylize(
     request = Request(
         inputs=inputs,
         output=output,
-        look=Look(strength=strength, keep_color=keep_color, max_size=max_size),
+        look=Look(
+            strength=strength,
+            keep_color=keep_color,
+            max_size=max_size,
+            stroke_size=stroke_size,
+            tile=parse_tile(tile),
+        ),
         keep_metadata=keep_metadata,
         as_json=print_json,
         report=report,
@@ -92,17 +118,30 @@ def stylize(
     )
 
     def load() -> dict[str, Stylizer]:
-        stylizers = [Stylizer(name, device=device, threads=threads, max_pixels=max_pixels) for name in names]
+        stylizers = [
+            Stylizer(name, device=device, threads=threads, max_pixels=max_pixels, progress=progress) for name in names
+        ]
         if device == "auto" and not print_json:
             for note in dict.fromkeys(stylizer.engine.note for stylizer in stylizers):
                 click.echo(f"fststyle: {note}", err=True)
         return {stylizer.style.name: stylizer for stylizer in stylizers}
 
+    alone = len(inputs) == 1 and not Path(inputs[0]).is_dir()
+    progress = None if print_json else partial(_tile_progress, count=alone and sys.stderr.isatty())
     names = tuple(dict.fromkeys(names))
     if STREAM in (*inputs, output):
         _stylize_stream(request, load, len(names))
     else:
         stylize_files(request, lambda: [find_style(name) for name in names], load)
+
+
+def _tile_progress(tiling: Tiling, done: int, *, count: bool) -> None:
+    """Says once that a picture is run in tiles; and ``count``s them, on one line."""
+    if done == 0:
+        size = f"{tiling.width} x {tiling.height}"
+        click.echo(f"fststyle: {size} pixels are run in {tiling.count} tiles of up to {tiling.side}", err=True)
+    if count:
+        click.echo(f"\rfststyle: tile {done} of {tiling.count}", nl=done == tiling.count, err=True)
 
 
 def _stylize_stream(request: Request, load: Callable[[], dict[str, Stylizer]], styles: int) -> None:

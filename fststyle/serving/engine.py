@@ -23,6 +23,7 @@ class Engine:
 
     ``provider`` is the execution provider that ONNX Runtime really uses, ``note`` one line for the user on where that
     is and why, ``metadata`` the JSON object in the file, ``threads`` the number of threads for one picture.
+    ``held_pixels`` is the size of the pictures for which memory is kept, until some of another size come.
     """
 
     _additional: frozenset[str] = frozenset()
@@ -43,6 +44,7 @@ class Engine:
         self._check_signature(model)
         self.provider: str = self._session.get_providers()[0]
         self._last_shape: Sequence[int] = ()
+        self.held_pixels = 0
 
     def __call__(self, images: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """uint8 [N, H, W, 3] RGB in, the same shape out, for any H and W from 1.
@@ -85,7 +87,9 @@ class Engine:
             if isinstance(error, MemoryError) or "alloc" in reason.lower() or "out of memory" in reason.lower():
                 count, height, width, _ = images.shape
                 pictures = f"{count} pictures" if count > 1 else "a picture"
-                raise DeviceError(f"not enough memory for {pictures} of {width} x {height}; set --max-size") from error
+                raise DeviceError(
+                    f"not enough memory for {pictures} of {width} x {height}; set --max-size or --tile"
+                ) from error
             raise ModelError(f"the network failed: {reason}") from error
         return stylized
 
@@ -99,7 +103,9 @@ class Engine:
         import onnxruntime
 
         options = onnxruntime.RunOptions()
+        self.held_pixels = shape[0] * shape[1] * shape[2]
         if tuple(shape) != self._last_shape:
+            self.held_pixels = 0
             device = "cpu:0" if self.provider.startswith("CPU") else "cpu:0;gpu:0"
             options.add_run_config_entry("memory.enable_memory_arena_shrinkage", device)
         self._last_shape = tuple(shape)

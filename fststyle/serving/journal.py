@@ -36,6 +36,8 @@ class Settings:
     keep_color: bool
     max_size: int | None
     keep_metadata: bool
+    stroke_size: float | None = None
+    tile: int | str = "auto"
 
 
 @dataclass(frozen=True)

@@ -68,7 +68,15 @@ class Planner:
         self.journal = Journal(self.folder) if self.folder is not None else None
         self._names = Names(self.folder, names, self.journal.results() if self.journal else ())
         self._settings = {
-            style.name: Settings(style.sha256, look.strength, look.keep_color, look.max_size, keep_metadata)
+            style.name: Settings(
+                style.sha256,
+                look.strength,
+                look.keep_color,
+                look.max_size,
+                keep_metadata,
+                look.stroke_size,
+                look.tile,
+            )
             for style in styles
             if self.journal is not None
         }

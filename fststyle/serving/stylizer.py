@@ -15,33 +15,17 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from fststyle.atomic import atomic_write, check_output, make_folder
-from fststyle.colour import blend, keep_chroma
-from fststyle.errors import DeviceError, InputError, OptionError
+from fststyle.errors import DeviceError, InputError, ModelError, OptionError
 from fststyle.formats import format_for
 from fststyle.images import MAX_PIXELS, Picture, decode, encode, from_pillow, read_picture, to_pillow
 from fststyle.serving.engine import Engine
+from fststyle.serving.look import Look
 from fststyle.serving.providers import CPU, Device
+from fststyle.serving.tile_choice import DEFAULT_TILE, Progress, Tile, wants_tiles
+from fststyle.strips import resized
 from fststyle.styles import DEFAULT_STYLE, find_style
 
-
-@dataclass(frozen=True)
-class Look:
-    """How a style is applied.
-
-    ``strength``: 0 leaves the photo, 1 is the network's result, linear in pixel values between. ``keep_color``:
-    lightness from the result, colour from the photo (:func:`~fststyle.colour.keep_chroma`). ``max_size``: limit of the
-    longer side in pixels; a larger photo is scaled down first, a smaller one is left as it is.
-    """
-
-    strength: float = 1.0
-    keep_color: bool = False
-    max_size: int | None = None
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.strength <= 1:
-            raise OptionError(f"strength must be 0 to 1, got {self.strength}")
-        if self.max_size is not None and self.max_size < 1:
-            raise OptionError(f"max_size must be at least 1 pixel, got {self.max_size}")
+__all__ = ["Look", "Stages", "Stylizer", "check_target", "write"]
 
 
 @dataclass
@@ -71,8 +55,11 @@ class Stylizer:
         device: Device = "auto",
         threads: int | None = None,
         max_pixels: int = MAX_PIXELS,
+        progress: Progress | None = None,
     ) -> None:
         """``style`` is a name or the path of an ONNX file; ``max_pixels`` caps width times height of what is decoded.
+        ``progress`` is told of pictures that are run in tiles, with a
+        :class:`~fststyle.serving.tile_choice.Tiling` and how many of its tiles are done: 0 before the first.
 
         :raises StyleNotFoundError: there is no such style.
         :raises ModelError: its file is damaged or not one of ours.
@@ -85,6 +72,7 @@ class Stylizer:
         self.style.verify()
         self.engine = Engine(self.style.path, device=device, threads=threads)
         self.max_pixels = max_pixels
+        self.progress = progress
 
     @overload
     def __call__(
@@ -94,6 +82,8 @@ class Stylizer:
         strength: float = ...,
         keep_color: bool = ...,
         max_size: int | None = ...,
+        stroke_size: float | None = ...,
+        tile: Tile = ...,
         output: str | Path,
         force: bool = ...,
         keep_metadata: bool = ...,
@@ -107,6 +97,8 @@ class Stylizer:
         strength: float = ...,
         keep_color: bool = ...,
         max_size: int | None = ...,
+        stroke_size: float | None = ...,
+        tile: Tile = ...,
     ) -> Image.Image: ...
 
     @overload
@@ -117,6 +109,8 @@ class Stylizer:
         strength: float = ...,
         keep_color: bool = ...,
         max_size: int | None = ...,
+        stroke_size: float | None = ...,
+        tile: Tile = ...,
         keep_metadata: bool = ...,
     ) -> bytes: ...
 
@@ -128,6 +122,8 @@ class Stylizer:
         strength: float = ...,
         keep_color: bool = ...,
         max_size: int | None = ...,
+        stroke_size: float | None = ...,
+        tile: Tile = ...,
     ) -> NDArray[np.uint8]: ...
 
     def __call__(
@@ -137,6 +133,8 @@ class Stylizer:
         strength: float = Look.strength,
         keep_color: bool = Look.keep_color,
         max_size: int | None = Look.max_size,
+        stroke_size: float | None = Look.stroke_size,
+        tile: Tile = DEFAULT_TILE,
         output: str | Path | None = None,
         force: bool = False,
         keep_metadata: bool = False,
@@ -147,14 +145,14 @@ class Stylizer:
         bytes of the same format (PNG for one that is only read, JPEG for HEIC), an array uint8 [H, W, 3], [H, W, 4]
         (RGB or RGBA, sRGB) or [H, W] (grey) gives uint8 [H, W, 3] or [H, W, 4]. With ``output`` the result is written
         there, in the format of the suffix, and the path comes back. :class:`Look` says what ``strength``,
-        ``keep_color`` and ``max_size`` do. Metadata are left out unless ``keep_metadata``.
+        ``keep_color``, ``max_size``, ``stroke_size`` and ``tile`` do. Metadata are left out unless ``keep_metadata``.
 
         :raises InputError: the picture cannot be read; its subclasses: too many pixels, not a picture.
         :raises OutputError: ``output`` cannot be written, or exists and ``force`` is false.
         :raises OptionError: a value out of range, or a suffix that stands for no format.
         :raises DeviceError: there is not enough memory for that size.
         """
-        look = Look(strength=strength, keep_color=keep_color, max_size=max_size)
+        look = Look(strength=strength, keep_color=keep_color, max_size=max_size, stroke_size=stroke_size, tile=tile)
         if output is not None:
             check_target(Path(output), force=force)
         picture = self.stylise(self._read(image, look.max_size), look)
@@ -186,15 +184,42 @@ class Stylizer:
         if look.strength == 0:
             return photo
         with stages.measure("network"):
-            try:
-                pixels = self.engine(photo.pixels[None])[0]
-            except MemoryError as error:
-                width, height = photo.size
-                raise DeviceError(f"not enough memory for a picture of {width} x {height}; set --max-size") from error
+            given = resized(photo.pixels, look.network_size(photo.size))
+            pixels = resized(self._stylised(given, look.tile), photo.size)
         with stages.measure("colour"):
-            if look.keep_color:
-                pixels = keep_chroma(pixels, photo.pixels)
-            return replace(photo, pixels=blend(photo.pixels, pixels, look.strength))
+            return replace(photo, pixels=look.finished(photo.pixels, pixels))
+
+    def _stylised(self, pixels: NDArray[np.uint8], tile: Tile) -> NDArray[np.uint8]:
+        """What the network makes of uint8 [H, W, 3], whole or in tiles."""
+        count, held = pixels.shape[0] * pixels.shape[1], self.engine.held_pixels
+        if wants_tiles(tile, count, self.style.path, held_pixels=held):
+            try:
+                return self._tiled(pixels, tile)
+            except ModelError:
+                if tile != "auto":  # a network that does not work in tiles may still work without
+                    raise
+                return self._whole(pixels)
+        try:
+            return self._whole(pixels)
+        except DeviceError:
+            if tile != "auto":
+                raise
+        return self._tiled(pixels, tile)
+
+    def _tiled(self, pixels: NDArray[np.uint8], tile: Tile) -> NDArray[np.uint8]:
+        from fststyle.serving.tiles import stylise_tiled
+
+        side = tile if isinstance(tile, int) else None
+        return stylise_tiled(self.engine, self.style.path, pixels, side, self.progress)
+
+    def _whole(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        try:
+            stylised: NDArray[np.uint8] = self.engine(pixels[None])[0]
+            return stylised
+        except MemoryError as error:
+            height, width = pixels.shape[:2]
+            advice = "set --max-size or --tile"
+            raise DeviceError(f"not enough memory for a picture of {width} x {height}; {advice}") from error
 
     def _read(self, image: str | Path | bytes | Image.Image | NDArray[np.uint8], max_size: int | None) -> Picture:
         if isinstance(image, bytes):

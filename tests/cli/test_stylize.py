@@ -1,5 +1,7 @@
 import io
 import json
+import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -182,3 +184,98 @@ def test_a_batch_on_a_terminal_shows_progress(
         assert stylize(*inputs, "-o", tmp_path / f"out{len(inputs)}") == 0
         assert ("Stylising" in terminal.getvalue()) == shown
         assert ("files/s" in terminal.getvalue()) == shown
+
+
+def test_tiles_are_said_and_give_the_same(
+    photo_file: Path, tmp_path: Path, expected: np.ndarray, capsys: pytest.CaptureFixture[str]
+) -> None:
+    big = tmp_path / "big.png"
+    Image.open(photo_file).resize((150, 90)).save(big)
+    assert stylize(big, "-o", tmp_path / "whole.png", "--tile", "off") == 0
+    assert capsys.readouterr().err == ""
+    assert stylize(big, "-o", tmp_path / "tiles.png", "--tile", "64") == 0
+    assert capsys.readouterr().err == "fststyle: 150 x 90 pixels are run in 6 tiles of up to 64\n"
+    whole, tiles = (load_rgb(tmp_path / name).astype(int) for name in ("whole.png", "tiles.png"))
+    assert np.abs(whole - tiles).max() <= 1
+    assert stylize(big, "-o", tmp_path / "json.png", "--tile", "64", "--json") == 0
+    assert capsys.readouterr().err == ""
+
+
+def test_metadata_and_profile_stay_with_tiles(tmp_path: Path) -> None:
+    tags = Image.Exif()
+    tags[ExifTags.Base.Artist] = "Somebody"
+    tags[ExifTags.Base.Orientation] = 6
+    Image.effect_noise((140, 90), 60).convert("RGB").save(tmp_path / "in.jpg", exif=tags)
+    assert stylize(tmp_path / "in.jpg", "-o", tmp_path / "out.jpg", "--tile", "64", "--keep-metadata") == 0
+    with Image.open(tmp_path / "out.jpg") as image:
+        assert image.size == (90, 140)
+        assert image.getexif()[ExifTags.Base.Artist] == "Somebody"
+        assert image.info["icc_profile"]
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "said"),
+    [
+        ("--tile", "atuo", "did you mean 'auto'?"),
+        ("--tile", "12", "at least 64 pixels"),
+        ("--tile", "1.5", "a side in pixels, got '1.5'"),
+        ("--stroke-size", "0", "stroke_size must be 0.02 to 16, got 0.0"),
+        ("--stroke-size", "nan", "stroke_size must be 0.02 to 16, got nan"),
+        ("--stroke-size", "17", "got 17"),
+    ],
+)
+def test_bad_tiles_and_strokes_are_one_line(
+    photo_file: Path, option: str, value: str, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert stylize(photo_file, option, value) == 2
+    printed = capsys.readouterr().err
+    assert said in printed
+    assert printed.count("\n") == 1
+
+
+def test_a_preview_looks_like_the_full_size_with_a_stroke_size(tmp_path: Path) -> None:
+    """Both seen at the preview's size. Without it, strokes have so many pixels, and the two differ more."""
+    clouds = Image.fromarray(np.random.default_rng(3).integers(0, 256, (24, 32, 3), dtype=np.uint8))
+    clouds.resize((512, 384), Image.Resampling.BICUBIC).save(tmp_path / "photo.png")
+    difference = {}
+    for name, options in {"strokes": ["--stroke-size", "4"], "pixels": []}.items():
+        full, preview = tmp_path / f"{name}-full.png", tmp_path / f"{name}-preview.png"
+        assert stylize(tmp_path / "photo.png", "-o", full, *options) == 0
+        assert stylize(tmp_path / "photo.png", "-o", preview, *options, "--max-size", "128") == 0
+        seen = Image.open(full).resize((128, 96), Image.Resampling.LANCZOS)
+        difference[name] = np.abs(np.asarray(seen).astype(int) - load_rgb(preview)).mean()
+    assert difference["strokes"] < 4
+    assert difference["strokes"] < difference["pixels"] / 2
+
+
+def test_what_was_made_with_other_strokes_is_made_again(photo_file: Path, tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "a.jpg").write_bytes(photo_file.read_bytes())
+    command = [tmp_path / "in", "-o", tmp_path / "out"]
+    assert stylize(*command) == 0
+    assert stylize(*command) == 0
+    assert stylize(*command, "--stroke-size", "8") == 4
+    assert stylize(*command, "--stroke-size", "8", "--force") == 0
+
+
+def test_an_interrupted_picture_in_tiles_leaves_nothing(photo_file: Path, tmp_path: Path) -> None:
+    with Image.open(photo_file) as image:
+        image.resize((1500, 1100)).save(tmp_path / "big.png")
+    (tmp_path / "out").mkdir()
+    command = [
+        sys.executable,
+        "-m",
+        "fststyle",
+        "stylize",
+        str(tmp_path / "big.png"),
+        "-o",
+        str(tmp_path / "out/a.png"),
+    ]
+    command += ["--style", "tiny", "--device", "cpu", "--threads", "1", "--tile", "64"]
+    environment = {**os.environ, "TMPDIR": str(tmp_path / "out")}
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment) as process:
+        assert process.stderr is not None
+        assert "tiles" in process.stderr.readline()
+        process.send_signal(signal.SIGINT)
+        assert process.wait(60) == 130
+    assert not [*(tmp_path / "out").iterdir()]
