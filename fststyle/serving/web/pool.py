@@ -79,8 +79,9 @@ class WorkerPool:
         self._at_work: list[Job[object]] = []
         self._stopped = False
         self._mean_seconds = 0.5
-        for number in range(workers):
-            threading.Thread(target=self._work, name=f"worker-{number}", daemon=True).start()
+        self._threads = [threading.Thread(target=self._work, name=f"worker-{n}", daemon=True) for n in range(workers)]
+        for thread in self._threads:
+            thread.start()
 
     @property
     def waiting(self) -> int:
@@ -135,6 +136,12 @@ class WorkerPool:
         with self._changed:
             self._stopped = True
             self._changed.notify_all()
+
+    def wait(self, seconds: float) -> None:
+        """Until the threads have ended, but no longer than that."""
+        deadline = time.monotonic() + seconds
+        for thread in self._threads:
+            thread.join(max(0.0, deadline - time.monotonic()))
 
     def _work(self) -> None:
         while (job := self._take()) is not None:

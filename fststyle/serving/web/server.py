@@ -8,6 +8,7 @@ import math
 import os
 import signal
 import socket
+import time
 from collections.abc import Callable, Iterator
 from types import FrameType
 
@@ -23,6 +24,8 @@ from fststyle.serving.web.settings import ServerSettings
 from fststyle.signals import signals_handled
 
 _BACKLOG = 128
+_LAST_STEP = 1.0
+"""Seconds for what nobody waits for any more to come back from the network, when all others are spent."""
 
 
 class Server(uvicorn.Server):
@@ -37,6 +40,7 @@ class Server(uvicorn.Server):
         """
         self.service = Service(settings, gallery)
         self._announce = announce
+        self._deadline = 0.0
         self._socket = listen(settings.host, settings.port)
         http, socket_protocol = protocol_classes(settings)
         super().__init__(
@@ -65,6 +69,8 @@ class Server(uvicorn.Server):
 
     def listen_and_serve(self) -> None:
         self.run(sockets=[self._socket])
+        # A thread that came back from the network after Python's end would abort the program.
+        self.service.pool.wait(max(_LAST_STEP, self._deadline - time.monotonic()))
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
@@ -74,6 +80,7 @@ class Server(uvicorn.Server):
         """What has not ended a second before uvicorn would cancel it is told that the server stops."""
         error = Refusal(503, "Stopping", "the server stopped before it came to this picture", retry_after=1)
         patience = max(0.0, self.service.settings.stop_seconds - 1)
+        self._deadline = time.monotonic() + self.service.settings.stop_seconds
         timer = asyncio.get_running_loop().call_later(patience, self.service.pool.fail_all, error)
         await super().shutdown(sockets)
         timer.cancel()

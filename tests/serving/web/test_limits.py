@@ -12,7 +12,7 @@ from PIL import Image
 
 from fststyle.serving.web.self_test_checks import claimed_png
 
-from .conftest import Running, StartServer, encoded
+from .conftest import PATIENCE, Running, StartServer, encoded
 from .test_stylize import error_of
 
 HEAD = b"POST /v1/stylize HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: image/jpeg\r\n"
@@ -211,6 +211,22 @@ def test_a_client_that_leaves_takes_its_work_along(start_server: StartServer, ph
         web.until(lambda: web.service.pool.waiting == 0)
     assert web.stylizer.count == 1
     assert 'reason="ClientGone"} 1.0' in web.client.get("/metrics").text
+
+
+def test_the_server_ends_after_its_last_thread(start_server: StartServer, photo: bytes) -> None:
+    """Whose client has left, so that nothing else waits for it."""
+    web = start_server()
+    web.stylizer.gate.clear()
+    with connected(web) as connection:
+        connection.sendall(HEAD + b"Content-Length: %d\r\n\r\n" % len(photo) + photo)
+        web.stylizer.wait_for_arrival()
+    web.server.stop()
+    web.until(lambda: web.service.pool._stopped)
+    web.thread.join(0.5)
+    assert web.thread.is_alive()
+    web.stylizer.gate.set()
+    web.thread.join(PATIENCE)
+    assert web.service.pool.running == 0
 
 
 def test_a_client_that_leaves_in_the_middle_of_its_body(web: Running) -> None:

@@ -88,6 +88,21 @@ def test_all_can_be_failed_at_once() -> None:
     run(test())
 
 
+def test_what_is_at_work_can_be_waited_for() -> None:
+    async def test() -> None:
+        pool, gate = WorkerPool(2, 8), threading.Event()
+        job = pool.submit(blocked(gate))
+        await job.started
+        pool.stop()
+        pool.wait(0.01)
+        assert pool.running == 1
+        threading.Timer(0.1, gate.set).start()
+        pool.wait(PATIENCE)
+        assert pool.running == 0
+
+    run(test())
+
+
 def test_the_estimate_follows_what_jobs_take() -> None:
     async def test() -> None:
         pool, gate = WorkerPool(1, 2), threading.Event()
