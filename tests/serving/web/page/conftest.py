@@ -26,7 +26,7 @@ STYLES = {"tiny": (0, 0, 0), "warm": (0.8, 0, -0.8), "cold": (-0.8, 0, 0.8)}
 _NEEDED = "the page's tests need Chromium and its driver (on Debian: apt-get install chromium chromium-driver)"
 _ARGUMENTS = (
     "--headless=new --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
-    "--disable-component-update --disable-sync --disable-dev-shm-usage "
+    "--disable-component-update --disable-sync --disable-dev-shm-usage --disable-features=BackForwardCache "
     "--use-fake-device-for-media-stream --use-fake-ui-for-media-stream"
 )
 
@@ -111,7 +111,6 @@ class Page:
 
     def open(self, *, width: int = 1280, height: int = 800, phone: bool = False, features: str = "") -> Page:
         """``features`` are media features, as ``prefers-color-scheme: dark``."""
-        self.driver.get("about:blank")
         for kind in ("browser", "performance"):
             self.driver.get_log(kind)  # what others left
         metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": phone}
@@ -235,21 +234,29 @@ class Page:
 
 @pytest.fixture
 def page_at(driver: Any, tmp_path: Path) -> Iterator[Callable[[str], Page]]:
-    """Makes a :class:`Page` for an address, and looks afterwards whether it complained or asked strangers."""
+    """Makes a :class:`Page` for an address, in a tab of its own, and looks afterwards whether it complained or asked
+    strangers.
+    """
     pages: list[Page] = []
+    first = driver.current_window_handle
 
     def make(address: str) -> Page:
         downloads = tmp_path / "downloads"
         downloads.mkdir()
+        driver.switch_to.new_window("tab")
         pages.append(Page(driver, address, downloads))
         return pages[-1]
 
     yield make
-    for page in pages:
-        assert page.complaints() == []
-        assert page.requests()
-        assert page.strangers() == []
-        driver.get("about:blank")  # ends cameras and requests
+    try:
+        for page in pages:
+            assert page.complaints() == []
+            assert page.requests()
+            assert page.strangers() == []
+    finally:
+        for _ in pages:
+            driver.close()  # the tab's process ends with it, and with that its camera, requests and timers
+            driver.switch_to.window(first)
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import pytest
 if TYPE_CHECKING:
     from tests.serving.web.page.conftest import Page
 
-pytestmark = [pytest.mark.browser, pytest.mark.slow]
+pytestmark = pytest.mark.browser
 CONTROLS = {"button", "slider", "switch", "radio", "combobox", "link", "checkbox", "image", "textbox", "radiogroup"}
 STAGES = ["empty", "photo", "camera"]
 

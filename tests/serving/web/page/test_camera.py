@@ -14,7 +14,7 @@ from PIL import Image
 if TYPE_CHECKING:
     from tests.serving.web.page.conftest import Page
 
-pytestmark = [pytest.mark.browser, pytest.mark.slow]
+pytestmark = pytest.mark.browser
 
 
 def go_live(page: Page) -> Page:
@@ -143,6 +143,29 @@ def test_a_broken_connection_is_made_again(page: Page) -> None:
     page.run("window.sockets[0].close()")
     page.wait("window.sockets.length === 2 && !document.getElementById('meters').hidden")
     assert not page["problem"].is_displayed()
+
+
+def test_a_server_that_is_gone_is_tried_a_few_times_and_then_let_be(page: Page) -> None:
+    page.open().ready()
+    page.expected_complaints = ["WebSocket connection to"]
+    # Only the first socket finds the server. Pauses are noted, and shorter by a factor of ten.
+    page.run(
+        "(() => { const [Real, later] = [window.WebSocket, window.setTimeout];"
+        " [window.sockets, window.pauses] = [[], []];"
+        " window.WebSocket = class extends Real { constructor(address) {"
+        " super(window.sockets.length ? address.replace('/v1/live', '/v1/gone') : address);"
+        " window.sockets.push(this); } };"
+        " window.setTimeout = (work, wait) => { window.pauses.push(wait); return later(work, wait / 10); }; })()"
+    )
+    page["use-camera"].click()
+    page.wait("!document.getElementById('meters').hidden")
+    page.run("window.sockets[0].close()")
+    page.wait("!document.getElementById('problem').hidden")
+    assert "broke off" in page.text("problem-text")
+    assert page.run("window.pauses") == [500, 1000, 2000, 4000]
+    assert page.run("document.getElementById('camera').srcObject") is None
+    page.run("new Promise((resolve) => setTimeout(resolve, 10000))")
+    assert page.run("window.sockets.length") == 5
 
 
 @pytest.mark.parametrize(

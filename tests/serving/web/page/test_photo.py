@@ -15,7 +15,7 @@ from PIL import Image
 if TYPE_CHECKING:
     from tests.serving.web.page.conftest import Page
 
-pytestmark = [pytest.mark.browser, pytest.mark.slow]
+pytestmark = pytest.mark.browser
 RIGHT, LEFT, HOME, END = "\ue014", "\ue012", "\ue011", "\ue010"
 SERVED_SIZE = 400
 
