@@ -18,10 +18,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median, quantiles
 
-from machine import describe
-
 from fststyle import Stylizer
 from fststyle.errors import FststyleError, OptionError, outcome
+from fststyle.machine import describe_machine
 from fststyle.serving.camera import Wishes
 from fststyle.serving.camera_clock import SyntheticScene, read, seconds_between, ticks
 from fststyle.serving.camera_loop import Controls, LiveSettings
@@ -114,7 +113,7 @@ def report(options: argparse.Namespace, stylizer: Stylizer, times: Times) -> Non
     if len(times.latency) < 2:
         raise OptionError(f"{len(times.latency)} clocks were readable; a larger --size gives them more room")
     engine, p95 = median(times.alone), quantiles(times.latency, n=20, method="inclusive")[-1]
-    print(f"{describe('fststyle', 'onnxruntime', 'onnxruntime-gpu', 'opencv-python', 'numpy')}")
+    print(f"{describe_machine('fststyle', 'onnxruntime', 'onnxruntime-gpu', 'opencv-python', 'numpy')}")
     print(f"{stylizer.style.name} on {stylizer.engine.provider}, {stylizer.engine.threads} threads")
     shown = "shown in a window" if options.window else "not shown"
     print(f"{options.size} at {options.camera_fps:g} frames/s, {shown}{', recorded' if options.record else ''}\n")

@@ -18,9 +18,9 @@ import time
 from pathlib import Path
 
 import numpy as np
-from machine import describe
 from PIL import Image
 
+from fststyle.machine import describe_machine
 from fststyle.styles import find_style
 
 BARE = """
@@ -77,7 +77,7 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=9)
     arguments = parser.parse_args()
     style = find_style(arguments.style)
-    print(describe("onnxruntime-gpu", "onnxruntime", "numpy", "pillow", "click"))
+    print(describe_machine("onnxruntime-gpu", "onnxruntime", "numpy", "pillow", "click"))
     bare, program = measure(style.path, arguments.size, arguments.runs)
     print(f"{style.name} ({style.preset}), {arguments.size} px square, {arguments.runs} cold starts of each in turn")
     for name, times in (("bare script", bare), ("fststyle stylize", program)):

@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from machine import describe
 from numpy.typing import NDArray
 from PIL import Image
 from sample_pictures import photographs
@@ -24,6 +23,7 @@ from fststyle import Stylizer
 from fststyle.atomic import atomic_path, atomic_write, make_folder
 from fststyle.errors import FststyleError, StyleNotFoundError, outcome
 from fststyle.images import load_rgb
+from fststyle.machine import describe_machine
 from fststyle.serving.sheet import Tile, contact_sheet
 from fststyle.styles import StyleInfo, read_style, shipped_folder
 
@@ -70,7 +70,7 @@ def times_table(results: list[Result], photos: dict[str, Pixels]) -> str:
     lines = [
         f"Milliseconds a picture: median of {RUNS}, pixels to pixels. Start-up: load the file and do a first picture.",
         "",
-        describe("fststyle", "onnxruntime", "onnxruntime-gpu", "numpy", "pillow"),
+        describe_machine("fststyle", "onnxruntime", "onnxruntime-gpu", "numpy", "pillow"),
         "",
         f"| style | preset | runs on | start-up | {' | '.join(sizes)} |",
         "|---|---|---|---:|" + "---:|" * len(photos),

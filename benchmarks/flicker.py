@@ -17,7 +17,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from machine import describe
 from numpy.typing import NDArray
 from PIL import Image
 from sample_pictures import photographs
@@ -25,6 +24,7 @@ from sample_pictures import photographs
 from fststyle import Stylizer
 from fststyle.errors import FststyleError, outcome
 from fststyle.images import load_rgb
+from fststyle.machine import describe_machine
 from fststyle.serving.stabilize import Stabilizer, flicker
 from fststyle.styles import DEFAULT_STYLE
 
@@ -106,7 +106,9 @@ def run(style: str, frames: int, size: int, noise: float, speed: int) -> None:
     photo = Image.fromarray(load_rgb(photographs()[0]))
     side = size + frames * speed
     scene = np.asarray(photo.resize((side, side), Image.Resampling.LANCZOS))
-    print(f"{describe('fststyle', 'onnxruntime', 'onnxruntime-gpu', 'numpy')}, {stylizer.engine.threads} threads")
+    print(
+        f"{describe_machine('fststyle', 'onnxruntime', 'onnxruntime-gpu', 'numpy')}, {stylizer.engine.threads} threads"
+    )
     print(f"{stylizer.style.name} on {stylizer.engine.provider}, {frames} frames of {size} x {size * 3 // 4}\n")
     columns = ("scene", "before", "norms", "after", "after/before", "lag", "network ms", "steady ms", "smoothing ms")
     print(f"| {' | '.join(columns)} |\n|---{'|---:' * (len(columns) - 1)}|")

@@ -19,11 +19,11 @@ from pathlib import Path
 
 import numpy as np
 from cold_start import photograph
-from machine import describe
 from PIL import Image
 
 from fststyle import Stylizer
 from fststyle.images import read_picture
+from fststyle.machine import describe_machine
 from fststyle.serving.folder import find_photos
 from fststyle.serving.pipeline import run_jobs
 from fststyle.serving.plan import Planner
@@ -76,7 +76,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int)
     arguments = parser.parse_args()
     stylizer = Stylizer(arguments.style, device=arguments.device, threads=arguments.threads)
-    print(describe("onnxruntime-gpu", "onnxruntime", "numpy", "pillow"))
+    print(describe_machine("onnxruntime-gpu", "onnxruntime", "numpy", "pillow"))
     look = Look(max_size=arguments.max_size)
     with tempfile.TemporaryDirectory() as name:
         photos, output = Path(name) / "in", Path(name) / "out"

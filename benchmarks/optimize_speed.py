@@ -23,7 +23,6 @@ import sys
 from functools import partial
 from pathlib import Path
 
-import machine
 import numpy as np
 import torch
 from in_turn import Racer, in_turn
@@ -37,6 +36,7 @@ from fststyle.iterative.gatys import Style, StyleTransfer, Transfer
 from fststyle.iterative.memory import FIXED, bytes_per_pixel
 from fststyle.iterative.optimiser import make_optimiser
 from fststyle.iterative.pixels import fitting, to_tensor
+from fststyle.machine import cores, describe_machine
 from fststyle.nn.allocator import keep_freed_memory
 from fststyle.nn.losses import PerceptualLoss
 from fststyle.nn.vgg import VGGFeatures, layer_names
@@ -168,7 +168,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--size", type=int, default=512, help="longer side")
     parser.add_argument("--iterations", type=int, default=100)
-    parser.add_argument("--threads", type=int, default=machine.cores())
+    parser.add_argument("--threads", type=int, default=cores())
     parser.add_argument("--photo", type=Path)
     parser.add_argument("--painting", type=Path)
     parser.add_argument("--vgg-weights", type=Path)
@@ -177,7 +177,7 @@ def main() -> None:
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     if arguments.memory:
-        print(machine.describe("torch"), f"; {arguments.threads} threads", sep="", flush=True)
+        print(describe_machine("torch"), f"; {arguments.threads} threads", sep="", flush=True)
         given = [*sys.argv[1:]]
         for side in arguments.memory.split(","):
             subprocess.run(
@@ -187,7 +187,7 @@ def main() -> None:
     if arguments.one_memory:
         peak(*make_task(arguments))
         return
-    print(machine.describe("torch"), f"; {arguments.threads} threads", sep="")
+    print(describe_machine("torch"), f"; {arguments.threads} threads", sep="")
     compare(arguments)
 
 

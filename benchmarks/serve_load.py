@@ -31,10 +31,10 @@ from urllib.parse import urlsplit
 
 import numpy as np
 from cold_start import photograph
-from machine import describe
 from PIL import Image
 
 from fststyle import Stylizer
+from fststyle.machine import describe_machine
 
 WANTED_RATIO, WANTED_DRIFT = 0.9, 5.0
 ENGINE_SECONDS = 5.0
@@ -213,7 +213,7 @@ def arguments() -> argparse.Namespace:
 
 def main() -> None:
     given = arguments()
-    print(describe("onnxruntime-gpu", "onnxruntime", "fastapi", "uvicorn", "numpy", "pillow"))
+    print(describe_machine("onnxruntime-gpu", "onnxruntime", "fastapi", "uvicorn", "numpy", "pillow"))
     stylizer = Stylizer(given.style, device=given.device, threads=given.threads)
     options = ["--style", given.style, "--device", given.device, "--workers", str(given.workers)]
     options += ["--threads", str(given.threads)] if given.threads else []

@@ -23,10 +23,10 @@ from pathlib import Path
 import numpy as np
 from cold_start import photograph
 from in_turn import Racer, in_turn
-from machine import describe
 from PIL import Image
 
 from fststyle import Stylizer
+from fststyle.machine import describe_machine
 from fststyle.serving.tile_choice import Tile
 
 WANTED_RATIO, LARGEST_BYTES = 0.8, 1.5e9
@@ -98,7 +98,7 @@ def main() -> None:
     parser.add_argument("--no-speed", action="store_true")
     parser.add_argument("--no-memory", action="store_true")
     arguments = parser.parse_args()
-    print(describe("onnxruntime-gpu", "onnxruntime", "numpy", "pillow"))
+    print(describe_machine("onnxruntime-gpu", "onnxruntime", "numpy", "pillow"))
     side = arguments.tile or automatic_side(arguments.style)
     met = [arguments.no_speed or print_speed(arguments.style, arguments.size, arguments.threads, arguments.steps, side)]
     met.append(arguments.no_memory or print_memory(arguments.style, arguments.memory_size, arguments.threads))

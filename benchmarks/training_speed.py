@@ -17,12 +17,12 @@ import statistics
 from functools import partial
 from pathlib import Path
 
-import machine
 import torch
 from in_turn import Racer, in_turn
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from fststyle.machine import cores, describe_machine
 from fststyle.nn.allocator import keep_freed_memory
 from fststyle.nn.losses import PerceptualLoss
 from fststyle.nn.networks import initial_network, preset
@@ -158,13 +158,13 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=10, help="counted steps of each, after two of warm-up")
     parser.add_argument("--size", type=int, default=256)
     parser.add_argument("--batch", type=int, default=4)
-    parser.add_argument("--threads", type=int, default=machine.cores())
+    parser.add_argument("--threads", type=int, default=cores())
     parser.add_argument("--eager", action="store_true", help="ours without torch.compile")
     arguments = parser.parse_args()
     taken = in_turn(
         {"reference": partial(Reference, arguments), "fststyle": partial(Ours, arguments)}, arguments.steps + WARM_UP
     )
-    print(machine.describe("torch"), f"; {arguments.threads} threads", sep="")
+    print(describe_machine("torch"), f"; {arguments.threads} threads", sep="")
     print(f"batch {arguments.batch}, {arguments.size} px, {arguments.steps} steps each, in turn")
     times = {name: one.seconds[WARM_UP:] for name, one in taken.items()}
     for name, values in times.items():
