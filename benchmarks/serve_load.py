@@ -104,10 +104,14 @@ def connect(server: Server) -> http.client.HTTPConnection:
 def request(
     connection: http.client.HTTPConnection, method: str, path: str, body: bytes | None = None, media_type: str = ""
 ) -> tuple[int, float]:
-    """Status, and the seconds after which to try again."""
-    connection.request(method, path, body, {"Content-Type": media_type} if media_type else {})
-    answer = connection.getresponse()
-    answer.read()
+    """Status, 0 where the connection broke, and the seconds after which to try again."""
+    try:
+        connection.request(method, path, body, {"Content-Type": media_type} if media_type else {})
+        answer = connection.getresponse()
+        answer.read()
+    except (OSError, http.client.HTTPException):
+        connection.close()
+        return 0, 0.0
     return answer.status, float(answer.headers.get("Retry-After", 0))
 
 
