@@ -90,6 +90,8 @@ def running_server(options: list[str]) -> Iterator[Server]:
         parts = urlsplit(line.split()[-1])
         server = Server((str(parts.hostname), int(parts.port or 0)), process)
         while request(connect(server), "GET", "/readyz")[0] != 200:
+            if process.poll() is not None:
+                sys.exit("the server ended before it was ready")
             time.sleep(0.1)
         yield server
     finally:
