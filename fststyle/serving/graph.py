@@ -16,7 +16,7 @@ from fststyle.serving.protobuf import field as encoded
 FLOAT, INT64 = 1, 7
 _INTEGERS = 7
 """Type of an attribute."""
-_GRAPH, _NODE, _INITIALIZER, _OUTPUT, _VALUE_INFO = 7, 1, 5, 12, 13
+_GRAPH, _NODE, _INITIALIZER, _INPUT, _OUTPUT, _VALUE_INFO = 7, 1, 5, 11, 12, 13
 _INPUTS, _OUTPUTS, _OPERATOR, _ATTRIBUTE = 1, 2, 4, 5
 
 
@@ -94,15 +94,17 @@ class Graph:
         replace: Callable[[Node], Iterable[bytes]],
         *,
         tensors: Iterable[bytes] = (),
+        inputs: Iterable[bytes] = (),
         outputs: Iterable[bytes] = (),
     ) -> bytes:
-        """The file with each node replaced by what ``replace`` gives, and with more initialisers and outputs."""
+        """The file with each node replaced by what ``replace`` gives, and with more initialisers, inputs, outputs."""
         changed = [encoded(_NODE, message) for node in self.nodes for message in replace(node)]
         for number, value in fields(_graph_of(self.file)):
             if number not in (_NODE, _VALUE_INFO):
                 changed.append(encoded(number, value))
         changed += [encoded(_INITIALIZER, tensor) for tensor in tensors]
-        changed += [encoded(_OUTPUT, output) for output in outputs]
+        changed += [encoded(_INPUT, value) for value in inputs]
+        changed += [encoded(_OUTPUT, value) for value in outputs]
         kept = [encoded(number, value) for number, value in fields(self.file) if number != _GRAPH]
         return b"".join([*kept, encoded(_GRAPH, b"".join(changed))])
 
@@ -165,9 +167,10 @@ def tensor_message(name: str, values: bytes, dims: Iterable[int], kind: int = FL
     return b"".join([*shape, encoded(2, kind), encoded(8, name), encoded(9, values)])
 
 
-def output_message(name: str) -> bytes:
-    """float32 of a shape that is not told."""
-    return encoded(1, name) + encoded(2, encoded(1, encoded(1, FLOAT)))
+def value_message(name: str, dims: Iterable[int] | None = None, kind: int = FLOAT) -> bytes:
+    """An input or output; ``dims`` None leaves its shape open."""
+    shape = b"" if dims is None else encoded(2, b"".join(encoded(1, encoded(1, side)) for side in dims))
+    return encoded(1, name) + encoded(2, encoded(1, encoded(1, kind) + shape))
 
 
 def _graph_of(file: bytes) -> memoryview:

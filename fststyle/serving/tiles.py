@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from fststyle.errors import DeviceError
 from fststyle.serving.engine import MINIMUM_SIDE, Engine
-from fststyle.serving.fixed_norms import FixedEngine, MeasuringEngine, Runtime, Statistics
+from fststyle.serving.fixed_norms import FixedEngine, MeasuringEngine, Runtime, Statistics, Trim
 from fststyle.serving.graph import read_graph
 from fststyle.serving.memory import OVERHEAD
 from fststyle.serving.providers import CPU
@@ -47,17 +47,21 @@ class _Span(NamedTuple):
 class Tile:
     """Pixels ``rows`` and ``columns`` of the result come from ``seen`` (rows and columns too) of the picture.
 
-    ``inner``: the picture's edges are so far away that no padding shows.
+    ``inner``: the picture's edges are so far away that no padding shows. ``trim``: what can be cut off of the
+    surroundings at the network's neck, which has an element for ``stride`` pixels.
     """
 
     rows: slice
     columns: slice
     seen: tuple[slice, slice]
     inner: bool
+    trim: Trim
+    stride: int
 
     def cut(self, computed: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """Of what was computed from ``seen``, the tile's own part."""
-        top, left = self.rows.start - self.seen[0].start, self.columns.start - self.seen[1].start
+        """Of what was computed from ``seen``, less ``trim``, the tile's own part."""
+        top = self.rows.start - self.seen[0].start - self.trim.top * self.stride
+        left = self.columns.start - self.seen[1].start - self.trim.left * self.stride
         height, width = self.rows.stop - self.rows.start, self.columns.stop - self.columns.start
         return computed[top : top + height, left : left + width]
 
@@ -67,22 +71,39 @@ def tiles(width: int, height: int, side: int, field: ReceptiveField) -> list[Til
     once; inner ones first.
     """
     found = [
-        Tile(
-            slice(row.start, row.stop),
-            slice(column.start, column.stop),
-            (slice(row.first, row.last), slice(column.first, column.last)),
-            row.inner and column.inner,
-        )
+        _tile(row, column, width, height, field)
         for row in _spans(height, side, field)
         for column in _spans(width, side, field)
     ]
     return sorted(found, key=lambda tile: not tile.inner)
 
 
+def _tile(row: _Span, column: _Span, width: int, height: int, field: ReceptiveField) -> Tile:
+    most = _trim(field)
+    trim = Trim(
+        top=most if row.first > 0 else 0,
+        left=most if column.first > 0 else 0,
+        bottom=most if row.last < height else 0,
+        right=most if column.last < width else 0,
+    )
+    return Tile(
+        slice(row.start, row.stop),
+        slice(column.start, column.stop),
+        (slice(row.first, row.last), slice(column.first, column.last)),
+        row.inner and column.inner,
+        trim,
+        field.neck.stride if field.neck else 1,
+    )
+
+
 def side_for(field: ReceptiveField) -> int:
-    """The side of tiles whose network takes no more than :data:`WORKSPACE`."""
-    seen = (WORKSPACE / (field.bytes_per_pixel * OVERHEAD)) ** 0.5
-    return max(SMALLEST_TILE, _down(int(seen) - 2 * _overlap(field), field.multiple))
+    """The side of tiles whose network takes no more than :data:`WORKSPACE`, before its neck and after it."""
+    room, neck = WORKSPACE / OVERHEAD, field.neck
+    side = (room / (neck.bytes_before if neck else field.bytes_per_pixel)) ** 0.5 - 2 * _overlap(field)
+    if neck:
+        kept = _overlap(field) - _trim(field) * neck.stride
+        side = min(side, (room / neck.bytes_after) ** 0.5 - 2 * kept)
+    return max(SMALLEST_TILE, _down(int(side), field.multiple))
 
 
 def stylise_tiled(
@@ -135,9 +156,10 @@ def run_tiles(
     for done, tile in enumerate(planned, start=1):
         if tile.inner is not inner:
             engine = None  # its memory goes before the next one takes any
-            engine, inner = FixedEngine(runtime, statistics, borders=not tile.inner), tile.inner
+            engine = FixedEngine(runtime, statistics, borders=not tile.inner, neck=field.neck)
+            inner = tile.inner
         assert engine is not None
-        result[tile.rows, tile.columns] = tile.cut(engine(pixels[tile.seen][None])[0])
+        result[tile.rows, tile.columns] = tile.cut(engine.trimmed(pixels[tile.seen], tile.trim))
         if progress:
             progress(tiling, done)
     return result
@@ -158,6 +180,12 @@ def _spans(length: int, side: int, field: ReceptiveField) -> Iterator[_Span]:
 def _overlap(field: ReceptiveField) -> int:
     """Surroundings on each side, so wide that a tile, seen with them, is never below the smallest picture."""
     return _up(max(field.radius, MINIMUM_SIDE), field.multiple)
+
+
+def _trim(field: ReceptiveField) -> int:
+    """Elements of the neck that the rest of the network does not need of a tile's surroundings, on each side."""
+    neck = field.neck
+    return max(0, _down(_overlap(field) // neck.stride - neck.reach, neck.multiple)) if neck else 0
 
 
 def _down(value: int, multiple: int) -> int:

@@ -8,7 +8,7 @@ import pytest
 from onnx import helper, numpy_helper
 
 from fststyle.errors import ModelError
-from fststyle.serving.graph import altered, node_message, output_message, read_graph, tensor_message
+from fststyle.serving.graph import altered, node_message, read_graph, tensor_message, value_message
 
 
 def test_nodes_are_what_onnx_reads(tiny_style_file: Path) -> None:
@@ -81,7 +81,7 @@ def test_changes_are_what_onnx_would_make(tiny_style_file: Path) -> None:
             else [bytes(node.message)]
         ),
         tensors=[tensor_message("values", values.tobytes(), [2, 2])],
-        outputs=[output_message("b")],
+        outputs=[value_message("b")],
     )
     found = onnx.load_from_string(changed).graph
     before = [node.op_type for node in expected.graph.node]

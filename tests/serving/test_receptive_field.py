@@ -155,6 +155,28 @@ def test_memory_grows_with_the_networks_channels(tiny: tuple[FixedEngine, Recept
     assert tiny[1].bytes_per_pixel == pytest.approx(2 * 8 * 4, rel=0.3)
 
 
+def test_a_network_with_a_neck_needs_less_around_it_from_there(tiny: tuple[FixedEngine, ReceptiveField]) -> None:
+    field = tiny[1]
+    assert field.neck is not None
+    assert field.neck.stride == 4
+    assert field.neck.reach * 4 < field.radius
+    assert max(field.neck.bytes_before, field.neck.bytes_after) == field.bytes_per_pixel
+
+
+@pytest.mark.parametrize("skip", [True, False])
+def test_what_goes_past_it_is_no_neck(tmp_path: Path, skip: bool) -> None:
+    nodes = [
+        helper.make_node("Conv", ["x", "k"], ["low"], strides=[2, 2]),
+        helper.make_node("Resize", ["low", "", "s"], ["high"], mode="linear"),
+        helper.make_node("Add", ["high", "x"], ["y"]) if skip else helper.make_node("Relu", ["high"], ["y"]),
+    ]
+    tensors = {"k": ones(3, 3, 2, 2), "s": np.array([1, 1, 2, 2], np.float32)}
+    found = receptive_field(read_graph(network(tmp_path / "a.onnx", nodes, 3, tensors))).neck
+    assert (found is None) == skip
+    if found is not None:
+        assert (found.tensor, found.stride, found.reach) == ("low", 2, 1)
+
+
 UNKNOWN: dict[str, tuple[list[onnx.NodeProto], dict[str, NDArray[np.generic]]]] = {
     "ReduceMean": (
         [helper.make_node("ReduceMean", ["x", "axes"], ["m"]), helper.make_node("Sub", ["x", "m"], ["y"])],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,9 +16,10 @@ from fststyle import Stylizer
 from fststyle.errors import DeviceError, ModelError, OptionError
 from fststyle.serving import tiles as tiles_module
 from fststyle.serving.engine import Engine
-from fststyle.serving.fixed_norms import FixedEngine, Runtime
+from fststyle.serving.fixed_norms import FixedEngine, Runtime, Trim
 from fststyle.serving.graph import read_graph
-from fststyle.serving.receptive_field import ReceptiveField, receptive_field
+from fststyle.serving.memory import OVERHEAD
+from fststyle.serving.receptive_field import Neck, ReceptiveField, receptive_field
 from fststyle.serving.stylizer import Look
 from fststyle.serving.tile_choice import Tiling, parse_tile, wants_tiles
 from fststyle.serving.tiles import measure, run_tiles, side_for, stylise_tiled, tiles
@@ -48,15 +50,19 @@ def noise(height: int, width: int) -> NDArray[np.uint8]:
 SIZES = [(300, 420), (301, 419), (203, 64), (67, 331), (16, 400), (7, 350), (1, 1), (258, 130)]
 
 
+@pytest.mark.parametrize("neck", [True, False])
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("side", [64, 101, 5000])
 def test_tiles_give_what_the_whole_picture_gives_with_the_same_statistics(
-    runtime: Runtime, field: ReceptiveField, size: tuple[int, int], side: int
+    runtime: Runtime, field: ReceptiveField, size: tuple[int, int], side: int, neck: bool
 ) -> None:
-    """Sizes that are no multiples of four, edges, a strip below the smallest picture, tiles larger than the picture."""
+    """Sizes that are no multiples of four, edges, a strip below the smallest picture, tiles larger than the picture;
+    with the surroundings cut off within the network and at its end.
+    """
     picture = noise(*size)
     statistics = measure(runtime, picture)
     whole = FixedEngine(runtime, statistics)(picture[None])[0].astype(int)
+    field = field if neck else replace(field, neck=None)
     assert np.abs(run_tiles(runtime, statistics, picture, field, side) - whole).max() <= 1
 
 
@@ -87,6 +93,7 @@ def test_every_pixel_is_in_one_tile_and_sees_its_surroundings(
             assert own.stop - own.start <= side
             assert seen.start == 0 or (seen.start <= own.start - field.radius and seen.start % field.multiple == 0)
             assert seen.stop == length or (seen.stop >= own.stop + field.radius and seen.stop % field.multiple == 0)
+            assert tile.trim == Trim() or tile.stride == field.neck.stride  # type: ignore[union-attr]
             if tile.inner:
                 assert own.start - field.radius >= 0
                 assert own.stop + field.radius <= length
@@ -100,12 +107,15 @@ def test_inner_tiles_come_first(field: ReceptiveField) -> None:
     assert False in inner
 
 
-def test_tiles_are_as_large_as_the_workspace_allows() -> None:
-    narrow, wide = (side_for(ReceptiveField(60, 4, each)) for each in (100.0, 1000.0))
-    assert wide < narrow
-    for side, each in ((narrow, 100.0), (wide, 1000.0)):
-        assert (side + 128) ** 2 * each < tiles_module.WORKSPACE
-        assert side % 4 == 0
+@pytest.mark.parametrize("neck", [None, Neck("a", 4, 4, 1, 60.0, 100.0), Neck("a", 4, 4, 1, 100.0, 20.0)])
+def test_tiles_are_as_large_as_the_workspace_allows(neck: Neck | None) -> None:
+    field = ReceptiveField(60, 4, 100.0, neck)
+    side = side_for(field)
+    assert side % 4 == 0
+    before, after = (neck.bytes_before, neck.bytes_after) if neck else (100.0, 0.0)
+    for larger, allowed in ((0, True), (8, False)):
+        taken = max((side + larger + 120) ** 2 * before, (side + larger + 32) ** 2 * after) * OVERHEAD
+        assert (taken <= tiles_module.WORKSPACE) == allowed
 
 
 def test_strength_colour_and_transparency_are_as_without_tiles(stylizer: Stylizer) -> None:
