@@ -152,3 +152,12 @@ def test_onnx_runtime_keeps_no_number_for_this_computer(tiny_style_file: Path, t
     command = [sys.executable, "-c", script, str(tiny_style_file)]
     subprocess.run(command, env={**theirs, "HOME": str(tmp_path)}, check=True)
     assert [*tmp_path.iterdir()] == []
+
+
+def test_it_tells_for_how_many_pixels_it_keeps_memory(tiny_style_file: Path) -> None:
+    engine = Engine(tiny_style_file, device="cpu", threads=1)
+    held = []
+    for side in (32, 32, 48, 48):
+        engine(noise(1, side, side, 3))
+        held.append(engine.held_pixels)
+    assert held == [0, 32 * 32, 0, 48 * 48]
