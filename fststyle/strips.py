@@ -5,7 +5,6 @@ Pillow holds four bytes for each pixel of a colour picture, and each step of its
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Iterator
 from math import ceil, floor, prod
 
@@ -50,6 +49,8 @@ def pixel_array(*shape: int) -> NDArray[np.uint8]:
     """
     if prod(shape) <= IN_MEMORY:
         return np.empty(shape, np.uint8)
+    import tempfile
+
     with tempfile.TemporaryFile(prefix="fststyle-") as file:
         return np.memmap(file, np.uint8, "w+", shape=shape)
 
