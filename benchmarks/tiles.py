@@ -28,6 +28,7 @@ from in_turn import Racer, in_turn
 from PIL import Image
 
 from fststyle import Stylizer
+from fststyle.images import picture_size
 from fststyle.machine import describe_machine
 from fststyle.serving.tile_choice import Tile
 
@@ -74,8 +75,7 @@ def print_memory(style: str, size: tuple[int, int], threads: int | None) -> bool
         if process.returncode:
             raise SystemExit(f"the command ended with {process.returncode}")
         kept = usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-        with Image.open(output) as image:
-            assert image.size == size
+        assert picture_size(output) == size
     rate = size[0] * size[1] / seconds / 1e6
     processor = usage.ru_utime + usage.ru_stime
     print(f"{style}, {size[0]} x {size[1]} from JPEG to JPEG: {seconds:.0f} s, {rate:.3f} megapixels/s")
