@@ -15,11 +15,11 @@ from typing import IO, NamedTuple
 
 from fststyle.atomic import atomic_write
 from fststyle.errors import ModelError
+from fststyle.protobuf import BYTES, FIXED32, FIXED64, VARINT, field
 
 _METADATA_PROPS = 14
 _ENTRY_LIMIT = 16 * 2**20
 """Bytes; an entry that claims more is damage."""
-_VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 
 
 def read_onnx_metadata(path: Path) -> dict[str, str]:
@@ -30,7 +30,7 @@ def read_onnx_metadata(path: Path) -> dict[str, str]:
     try:
         size = path.stat().st_size
         with path.open("rb") as file:
-            pairs = [_values(field.value) for field in _fields(file, size, {_METADATA_PROPS})]
+            pairs = [_values(entry.value) for entry in _fields(file, size, {_METADATA_PROPS})]
         return {pair.get(1, b"").decode(): pair.get(2, b"").decode() for pair in pairs}
     except OSError as error:
         raise ModelError(f"cannot read {path}: {error.strerror or error}") from error
@@ -47,37 +47,24 @@ def write_onnx_metadata(path: Path, entries: Mapping[str, str]) -> None:
     try:
         content = path.read_bytes()
         fields = [*_fields(BytesIO(content), len(content), {_METADATA_PROPS})]
-        replaced = [field for field in fields if _values(field.value).get(1, b"").decode() in entries]
+        replaced = [entry for entry in fields if _values(entry.value).get(1, b"").decode() in entries]
     except OSError as error:
         raise ModelError(f"cannot read {path}: {error.strerror or error}") from error
     except ValueError as error:
         raise ModelError(f"{path} is damaged or not an ONNX file") from error
-    starts = [0, *(field.end for field in replaced)]
-    ends = [*(field.start for field in replaced), len(content)]
+    starts = [0, *(entry.end for entry in replaced)]
+    ends = [*(entry.start for entry in replaced), len(content)]
     kept = [content[start:end] for start, end in zip(starts, ends, strict=True)]
     atomic_write(path, b"".join([*kept, *(_entry(key, value) for key, value in entries.items())]))
 
 
 def _values(message: bytes) -> dict[int, bytes]:
     """Key and value of one entry, by the numbers of their fields."""
-    return {field.number: field.value for field in _fields(BytesIO(message), len(message), {1, 2})}
+    return {entry.number: entry.value for entry in _fields(BytesIO(message), len(message), {1, 2})}
 
 
 def _entry(key: str, value: str) -> bytes:
-    return _message(_METADATA_PROPS, _message(1, key.encode()) + _message(2, value.encode()))
-
-
-def _message(number: int, value: bytes) -> bytes:
-    return _encoded(number << 3 | _BYTES) + _encoded(len(value)) + value
-
-
-def _encoded(value: int) -> bytes:
-    """The inverse of :func:`_varint`, as short as it can be."""
-    digits = bytearray()
-    while value > 0x7F:
-        digits.append(value & 0x7F | 0x80)
-        value >>= 7
-    return bytes([*digits, value])
+    return field(_METADATA_PROPS, field(1, key) + field(2, value))
 
 
 class _Field(NamedTuple):
@@ -96,15 +83,15 @@ def _fields(file: IO[bytes], size: int, wanted: set[int]) -> Iterator[_Field]:
     while (start := file.tell()) < size:
         key = _varint(file)
         number, kind = key >> 3, key & 7
-        if number == 0 or kind not in (_VARINT, _FIXED64, _BYTES, _FIXED32):
+        if number == 0 or kind not in (VARINT, FIXED64, BYTES, FIXED32):
             raise ValueError("not a field")
-        if kind == _VARINT:
+        if kind == VARINT:
             _varint(file)
             continue
-        length = _varint(file) if kind == _BYTES else {_FIXED64: 8, _FIXED32: 4}[kind]
+        length = _varint(file) if kind == BYTES else {FIXED64: 8, FIXED32: 4}[kind]
         if file.tell() + length > size:
             raise ValueError("cut short")
-        if kind == _BYTES and number in wanted:
+        if kind == BYTES and number in wanted:
             if length > _ENTRY_LIMIT:
                 raise ValueError("too long")
             value = file.read(length)

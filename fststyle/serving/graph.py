@@ -10,8 +10,8 @@ from itertools import chain
 from pathlib import Path
 
 from fststyle.errors import ModelError
-from fststyle.serving.protobuf import Value, fields, signed, varints
-from fststyle.serving.protobuf import field as encoded
+from fststyle.protobuf import Value, fields, signed, varints
+from fststyle.protobuf import field as encoded
 
 FLOAT, INT64 = 1, 7
 _INTEGERS = 7

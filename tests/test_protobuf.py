@@ -1,6 +1,6 @@
 import pytest
 
-from fststyle.serving.protobuf import field, fields, signed, varints
+from fststyle.protobuf import field, fields, signed, varints
 
 
 @pytest.mark.parametrize("value", [0, 1, 127, 128, 300, 2**31, 2**63, 2**64 - 1])

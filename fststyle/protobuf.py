@@ -11,7 +11,8 @@ from collections.abc import Iterator
 
 Value = int | memoryview
 
-_VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
+VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
+"""Kinds of values."""
 
 
 def fields(message: bytes | memoryview) -> Iterator[tuple[int, Value]]:
@@ -23,14 +24,14 @@ def fields(message: bytes | memoryview) -> Iterator[tuple[int, Value]]:
     while place < len(data):
         key, place = _varint(data, place)
         number, kind = key >> 3, key & 7
-        if kind == _VARINT:
+        if kind == VARINT:
             value, place = _varint(data, place)
             yield number, value
             continue
-        if kind == _BYTES:
+        if kind == BYTES:
             length, place = _varint(data, place)
-        elif kind in (_FIXED64, _FIXED32):
-            length = 8 if kind == _FIXED64 else 4
+        elif kind in (FIXED64, FIXED32):
+            length = 8 if kind == FIXED64 else 4
         else:
             raise ValueError("not a field")
         if place + length > len(data):
@@ -55,9 +56,9 @@ def signed(value: int) -> int:
 def field(number: int, value: int | str | bytes | memoryview) -> bytes:
     """One field: integers from 0 as varints, text and bytes with their length."""
     if isinstance(value, int):
-        return _as_varint(number << 3 | _VARINT) + _as_varint(value)
+        return _as_varint(number << 3 | VARINT) + _as_varint(value)
     content = value.encode() if isinstance(value, str) else bytes(value)
-    return _as_varint(number << 3 | _BYTES) + _as_varint(len(content)) + content
+    return _as_varint(number << 3 | BYTES) + _as_varint(len(content)) + content
 
 
 def _varint(data: memoryview, place: int) -> tuple[int, int]:
