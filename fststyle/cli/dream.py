@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from fststyle.atomic import check_output, make_folder
-from fststyle.cli.looking import looking_options, open_network, weighted_layers
+from fststyle.cli.looking import ascent_options, looking_options, open_network, weighted_layers
 from fststyle.errors import OptionError
 from fststyle.formats import WRITABLE_SUFFIXES
 from fststyle.images import read_picture
@@ -51,18 +51,7 @@ class Shift(click.ParamType[tuple[float, float]]):
 @click.option("--channel", type=int, metavar="N", help="Only this channel of the layers, from 0.")
 @click.option("--guide", type=click.Path(path_type=Path), metavar="PICTURE", help="Dream of what this picture shows.")
 @click.option("--size", type=int, default=DEFAULT_SIZE, show_default=True, help="Scale down if a side is longer.")
-@click.option("--octaves", type=int, default=4, show_default=True, help="How many sizes, from small to large.")
-@click.option("--octave-scale", type=float, default=1.4, show_default=True, help="From each size to the next.")
-@click.option("--steps", type=int, default=10, show_default=True, help="Steps per octave.")
-@click.option("--step-size", type=float, default=0.006, show_default=True, help="Mean change of a pixel, in 0..1.")
-@click.option("--jitter", type=int, default=32, show_default=True, help="Random shifts of up to so many pixels.")
-@click.option(
-    "--normalize",
-    type=click.Choice(["mean-absolute", "l2", "std", "laplacian"]),
-    default="mean-absolute",
-    show_default=True,
-    help="How gradients are made comparable; laplacian: for each band of frequencies.",
-)
+@ascent_options(octaves=4, steps=10, step_size=0.006, step_unit="Mean", jitter=32, normalization="mean-absolute")
 @click.option("--max-loss", type=float, help="End an octave where the activation passes this value.")
 @click.option("--first", metavar="STYLE", help="Stylise the photo before it is dreamt of.")
 @click.option("--then", metavar="STYLE", help="Stylise the dream.")

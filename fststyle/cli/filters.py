@@ -11,7 +11,7 @@ import click
 import numpy as np
 from numpy.typing import NDArray
 
-from fststyle.cli.looking import ascent_progress, looking_options, open_network
+from fststyle.cli.looking import ascent_options, ascent_progress, looking_options, open_network
 from fststyle.errors import OptionError
 from fststyle.images import from_pillow
 from fststyle.serving.stylizer import check_target, write
@@ -37,18 +37,7 @@ KERNEL_PIXELS = 16
 @click.option("--kernels", is_flag=True, help="Draw the first layer's kernels themselves; needs no --layer.")
 @click.option("-o", "--output", type=click.Path(path_type=Path), metavar="OUT", help="File.  [default: by its content]")
 @click.option("--size", type=int, default=128, show_default=True, help="Side of each picture in pixels.")
-@click.option("--octaves", type=int, default=3, show_default=True, help="How many sizes, from small to large.")
-@click.option("--octave-scale", type=float, default=1.4, show_default=True, help="From each size to the next.")
-@click.option("--steps", type=int, default=20, show_default=True, help="Steps per octave.")
-@click.option("--step-size", type=float, default=0.02, show_default=True, help="Root mean square change, in 0..1.")
-@click.option("--jitter", type=int, default=16, show_default=True, help="Random shifts of up to so many pixels.")
-@click.option(
-    "--normalize",
-    type=click.Choice(["mean-absolute", "l2", "std", "laplacian"]),
-    default="laplacian",
-    show_default=True,
-    help="How gradients are made comparable.",
-)
+@ascent_options(octaves=3, steps=20, step_size=0.02, step_unit="Root mean square", jitter=16, normalization="laplacian")
 @click.option(
     "--l2-decay", type=float, default=0.02, show_default=True, help="Share of its contrast lost in each step."
 )

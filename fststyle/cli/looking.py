@@ -45,6 +45,39 @@ def looking_options(command: Command) -> Command:
     return command
 
 
+def ascent_options(
+    *, octaves: int, steps: int, step_size: float, step_unit: str, jitter: int, normalization: str
+) -> Callable[[Command], Command]:
+    """How to climb, with the defaults of a command; ``step_unit``: what the size of a step is measured as."""
+    options = (
+        click.option(
+            "--octaves", type=int, default=octaves, show_default=True, help="How many sizes, from small to large."
+        ),
+        click.option("--octave-scale", type=float, default=1.4, show_default=True, help="From each size to the next."),
+        click.option("--steps", type=int, default=steps, show_default=True, help="Steps per octave."),
+        click.option(
+            "--step-size", type=float, default=step_size, show_default=True, help=f"{step_unit} change, in 0..1."
+        ),
+        click.option(
+            "--jitter", type=int, default=jitter, show_default=True, help="Random shifts of up to so many pixels."
+        ),
+        click.option(
+            "--normalize",
+            type=click.Choice(["mean-absolute", "l2", "std", "laplacian"]),
+            default=normalization,
+            show_default=True,
+            help="How gradients are made comparable; laplacian: for each band of frequencies.",
+        ),
+    )
+
+    def add(command: Command) -> Command:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return add
+
+
 def open_network(name: str, layers: Sequence[str], file: Path | None, device: Device) -> FeatureNetwork:
     """The network on its device; errors are those of finding either."""
     import torch
