@@ -114,6 +114,8 @@ def request(
     except (OSError, http.client.HTTPException):
         connection.close()
         return 0, 0.0
+    if answer.status == 429:
+        connection.close()  # the pause may be longer than the server keeps a connection that says nothing
     return answer.status, float(answer.headers.get("Retry-After", 0))
 
 
