@@ -88,9 +88,9 @@ def test_a_slow_network_gets_the_newest_frame_next(shelf: StyleShelf, monkeypatc
         feed.release(1)
         assert began.wait(60)  # the network is busy with the first
         feed.release(18)
-        for _ in range(18):
-            assert feed.given.acquire(timeout=60)
-        # One more than was given may be on its way; the last is held back, so that the count is exact.
+        for _ in range(1 + 18):
+            assert feed.given.acquire(timeout=60)  # each is in its slot then
+        # The last is held back, so that the count is exact.
         finish.set()
         feed.release(1)
         seen = levels(collect(running))
