@@ -6,7 +6,7 @@ import contextlib
 import json
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -90,7 +90,7 @@ def evaluate(
     """
     check_torch_pair()
     from fststyle.images import load_rgb
-    from fststyle.iterative.descent import Descent
+    from fststyle.nn.devices import torch_device
     from fststyle.serving.stylizer import Stylizer
     from fststyle.training.evaluate import Setting, load_photos, loss_recipe, recipe_of
     from fststyle.training.evaluate import evaluate as measure
@@ -102,7 +102,7 @@ def evaluate(
         raise OptionError("figures are embedded with the iterative optimiser's: leave out --no-iterative")
     if iterations < 1:
         raise OptionError(f"iterations must be at least 1, got {iterations}; --no-iterative leaves the optimiser out")
-    place = Descent(device=cast("Any", device)).torch_device()
+    place = torch_device(cast("Any", device))
     setting = Setting(
         size=size,
         count=count,
@@ -132,10 +132,11 @@ def evaluate(
             checkpoint=checkpoint,
             told=told,
         )
-    write_files(found, painted, folder)
+    told_all = report(found)
+    write_files(found, told_all, painted, folder)
     if embedding:
         embed(stylizer.style.path, figures(found))
-    click.echo(json.dumps(report(found), indent=2) if as_json else summary(found, folder))
+    click.echo(json.dumps(told_all, indent=2) if as_json else summary(found, folder))
 
 
 def check_memory_for(loss: Any, setting: Any) -> None:
@@ -149,10 +150,9 @@ def check_memory_for(loss: Any, setting: Any) -> None:
     check_memory((setting.size, setting.size), per_pixel, torch.device(setting.device))
 
 
-def write_files(found: Evaluation, painting: NDArray[np.uint8], folder: Path) -> None:
+def write_files(found: Evaluation, report: Mapping[str, Any], painting: NDArray[np.uint8], folder: Path) -> None:
     """:raises OutputError: they cannot be written."""
     from fststyle.training.evaluation_card import card, write_curves
-    from fststyle.training.figures import report
 
     if found.descents:
         write_curves(found, folder / CURVES)
@@ -160,7 +160,7 @@ def write_files(found: Evaluation, painting: NDArray[np.uint8], folder: Path) ->
         strip(found, painting).save(temporary, format="PNG")
     text = card(found, curves=CURVES if found.descents else None, strip=STRIP)
     atomic_write(folder / CARD, text.encode())
-    atomic_write(folder / REPORT, json.dumps(report(found), indent=1, ensure_ascii=False).encode())
+    atomic_write(folder / REPORT, json.dumps(report, indent=1, ensure_ascii=False).encode())
 
 
 def strip(found: Evaluation, painting: NDArray[np.uint8]) -> Any:

@@ -94,8 +94,13 @@ def named_file() -> Path | None:
 
 def cache_path(architecture: str) -> Path:
     """Where the weights of an architecture are kept once fetched; the file need not exist."""
+    return cache_folder() / "weights" / f"{architecture}.safetensors"
+
+
+def cache_folder() -> Path:
+    """Where what can be fetched or computed again is kept: ``$FSTSTYLE_CACHE``, or the user's cache folder."""
     root = os.environ.get(CACHE_VARIABLE)
-    return (Path(root) if root else user_cache_path("fststyle")) / "weights" / f"{architecture}.safetensors"
+    return Path(root) if root else user_cache_path("fststyle")
 
 
 def read_cache(vgg: VGGArchitecture, sources: Iterable[Source] = SOURCES) -> VGGWeights:

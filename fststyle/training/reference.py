@@ -17,7 +17,6 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -28,14 +27,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL import Image
-from platformdirs import user_cache_path
 from torch import Tensor
 
 from fststyle.atomic import atomic_path, atomic_write, make_folder
 from fststyle.errors import InputError, TrainingError
 from fststyle.images import load_rgb
 from fststyle.nn.losses import PerceptualLoss
-from fststyle.nn.weights import CACHE_VARIABLE
+from fststyle.nn.weights import cache_folder
 from fststyle.training.module import to_float
 
 Start = Literal["noise", "photo"]
@@ -141,8 +139,7 @@ class DescentCache:
 
     def __init__(self, folder: Path | None = None) -> None:
         """``folder``: by default ``evaluations`` in ``$FSTSTYLE_CACHE`` or the user's cache folder."""
-        root = os.environ.get(CACHE_VARIABLE)
-        self.folder = folder or (Path(root) if root else user_cache_path("fststyle")) / "evaluations"
+        self.folder = folder or cache_folder() / "evaluations"
 
     def load(self, key: str) -> Descent | None:
         """None if there is none, or a damaged one."""
