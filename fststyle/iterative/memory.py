@@ -5,11 +5,11 @@ from __future__ import annotations
 import contextlib
 import re
 from collections.abc import Iterator
-from pathlib import Path
 
 import torch
 
 from fststyle.errors import DeviceError
+from fststyle.memory import available_memory
 from fststyle.nn.vgg import VGGFeatures
 
 PICTURE = 3 * 4
@@ -18,7 +18,6 @@ PICTURE = 3 * 4
 FIXED = 400_000_000
 """Bytes that do not grow with the picture: the VGG's weights in both precisions, Gram matrices, torch's own."""
 
-_CGROUP = Path("/sys/fs/cgroup")
 _ALLOCATION = re.compile(r"(allocate memory|not enough memory|out of memory|alloc_cpu)", re.IGNORECASE)
 
 
@@ -42,14 +41,7 @@ def available_bytes(device: torch.device) -> int | None:
     if device.type == "cuda":
         free, _ = torch.cuda.mem_get_info(device)
         return free + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
-    found: list[int] = []
-    with contextlib.suppress(OSError, ValueError, IndexError):
-        line = re.search(r"^MemAvailable:\s*(\d+) kB", Path("/proc/meminfo").read_text(encoding="ascii"), re.MULTILINE)
-        found += [int(line[1]) * 1024] if line else []
-    with contextlib.suppress(OSError, ValueError):  # "max" is no number: no limit
-        limit = int((_CGROUP / "memory.max").read_text(encoding="ascii"))
-        found.append(limit - int((_CGROUP / "memory.current").read_text(encoding="ascii")))
-    return min(found, default=None)
+    return available_memory()
 
 
 def check_memory(size: tuple[int, int], per_pixel: float, device: torch.device) -> None:
@@ -69,9 +61,9 @@ def out_of_memory_reported(size: tuple[int, int], per_pixel: float, device: torc
     except (MemoryError, RuntimeError) as error:  # torch raises RuntimeError, and a subclass of it on a GPU
         if not isinstance(error, MemoryError | torch.OutOfMemoryError) and not _ALLOCATION.search(str(error)):
             raise
-        needed = int(size[0] * size[1] * per_pixel + FIXED)
         # At most three quarters of what just failed, whatever the system claims to have.
-        raise _not_enough(size, per_pixel, min(available_bytes(device) or needed, needed * 3 // 4)) from error
+        most, free = int(size[0] * size[1] * per_pixel + FIXED) * 3 // 4, available_bytes(device)
+        raise _not_enough(size, per_pixel, most if free is None else min(free, most)) from error
 
 
 def _not_enough(size: tuple[int, int], per_pixel: float, free: int) -> DeviceError:

@@ -21,6 +21,7 @@ from PIL import Image
 from fststyle.errors import FststyleError, OptionError
 from fststyle.formats import FORMATS, Format
 from fststyle.images import Picture, decode, encode
+from fststyle.memory import available_memory, total_memory
 from fststyle.serving.engine import Engine
 from fststyle.serving.providers import Device, default_threads
 from fststyle.styles import StyleInfo, scan_styles, shipped_folder
@@ -148,10 +149,8 @@ def _version(package: str) -> str | None:
 
 
 def _memory() -> Check:
-    try:
-        lines = dict(line.split(":", 1) for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines())
-        total, free = (int(lines[key].split()[0]) * 1024 for key in ("MemTotal", "MemAvailable"))
-    except (OSError, ValueError, KeyError):
+    free, total = available_memory(), total_memory()
+    if free is None or total is None:
         return Check("memory", "works", "this system does not tell how much there is")
     return Check("memory", "works", f"{free / 2**30:.1f} of {total / 2**30:.1f} GiB available")
 

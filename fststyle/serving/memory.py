@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 from pathlib import Path
 
 from fststyle.errors import ModelError
+from fststyle.memory import available_memory
 
 LARGEST_UNTILED = 16_000_000
 """Pixels. Larger pictures are run in tiles wherever it may be decided, so that equal machines give equal results and
@@ -19,22 +19,6 @@ _SURELY_ENOUGH = 2500
 """Bytes for each pixel; the graphs of the presets take less than half. With so much at hand no graph is read."""
 _BESIDES = 40
 """Bytes for each pixel that the picture, its result and what is computed with colours take."""
-
-
-def available_memory() -> int | None:
-    """Bytes that this process could still take without swapping, in its container; None where the system does not tell.
-
-    Linux alone tells; elsewhere a picture's size decides.
-    """
-    found = []
-    with contextlib.suppress(OSError, ValueError, IndexError):
-        text = Path("/proc/meminfo").read_text(encoding="ascii")
-        found.append(int(text.partition("MemAvailable:")[2].split()[0]) * 1024)
-    with contextlib.suppress(OSError, ValueError):  # no cgroup v2, or "max": no limit
-        group = Path("/sys/fs/cgroup")
-        limit, used = (int((group / name).read_text(encoding="ascii")) for name in ("memory.max", "memory.current"))
-        found.append(max(0, limit - used))
-    return min(found, default=None)
 
 
 def fits(model: Path, pixels: int, *, held_pixels: int = 0) -> bool:

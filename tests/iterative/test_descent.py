@@ -133,6 +133,15 @@ def test_a_failed_allocation_names_a_size_that_fits(
     assert 2000 < named < 3600
 
 
+def test_a_failed_allocation_with_nothing_left_names_no_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memory, "available_bytes", lambda device: 0)
+    with (
+        pytest.raises(DeviceError, match="no size would fit"),
+        memory.out_of_memory_reported((4000, 3000), 1000, CPU),
+    ):
+        raise MemoryError
+
+
 def test_another_runtime_error_stays_what_it_is(narrow_vgg: VGGWeights) -> None:
     task = Broken(VGGFeatures(narrow_vgg, ["relu1_1"]), RuntimeError("shapes differ"))
     with pytest.raises(RuntimeError, match="shapes differ"):

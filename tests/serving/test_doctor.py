@@ -65,6 +65,18 @@ def test_a_gpu_is_optional_until_it_is_asked_for(shipped: Path, monkeypatch: pyt
     assert "network on the CPU" not in wanted
 
 
+@pytest.mark.parametrize(
+    ("available", "total", "found"),
+    [(3 * 2**30, 8 * 2**30, "3.0 of 8.0 GiB available"), (None, None, "this system does not tell how much there is")],
+)
+def test_memory_is_told_where_it_is_known(
+    monkeypatch: pytest.MonkeyPatch, available: int | None, total: int | None, found: str
+) -> None:
+    monkeypatch.setattr(doctor, "available_memory", lambda: available)
+    monkeypatch.setattr(doctor, "total_memory", lambda: total)
+    assert doctor._memory() == Check("memory", "works", found)
+
+
 def test_a_missing_extra_names_its_command() -> None:
     assert doctor._extra("heic", ("no_such_module",)) == Check(
         "extra heic", "absent", "no_such_module is not installed", 'pip install "fststyle[heic]"'

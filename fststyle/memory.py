@@ -1,0 +1,34 @@
+"""Main memory of the machine, or of the container where that has less. Linux alone tells."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+
+
+def available_memory() -> int | None:
+    """Bytes that could still be taken without swapping; None where the system does not tell."""
+    found = _machine("MemAvailable")
+    with contextlib.suppress(OSError, ValueError):  # no cgroup v2, or "max": no limit
+        found.append(max(0, _container("memory.max") - _container("memory.current")))
+    return min(found, default=None)
+
+
+def total_memory() -> int | None:
+    """Bytes that there are, taken or not; None where the system does not tell."""
+    found = _machine("MemTotal")
+    with contextlib.suppress(OSError, ValueError):
+        found.append(_container("memory.max"))
+    return min(found, default=None)
+
+
+def _machine(entry: str) -> list[int]:
+    try:
+        text = Path("/proc/meminfo").read_text(encoding="ascii")
+        return [int(text.partition(f"{entry}:")[2].split()[0]) * 1024]
+    except (OSError, ValueError, IndexError):
+        return []
+
+
+def _container(name: str) -> int:
+    return int((Path("/sys/fs/cgroup") / name).read_text(encoding="ascii"))
