@@ -30,7 +30,7 @@ from fststyle.training.export import LARGEST_DIFFERENCE, check_parity, weights_d
 from fststyle.training.onnx_graph import on_cpu
 from fststyle.training.photos import find_photos
 from fststyle.training.recipe import Recipe, read_recipe, recipe_from_dict
-from fststyle.training.reference import STARTS, Descent, DescentCache, Start, as_images, descend, digest
+from fststyle.training.reference import STARTS, Descent, DescentCache, Start, as_images, descend, descent_keys
 from fststyle.training.stability import Stylise, stability
 
 LOSS_KEYS = (
@@ -243,6 +243,7 @@ def _descents(
     values = recipe.to_dict()
     shared = {key: values[key] for key in LOSS_KEYS}
     shared |= {"iterations": setting.iterations, "seed": setting.seed, "bfloat16": setting.bfloat16}
+    keys = {start: descent_keys(loss, painting, start=start, **shared) for start in STARTS}
     found: dict[Start, list[Descent]] = {start: [] for start in STARTS}
     total = len(STARTS) * len(photos) * setting.iterations
     for number, photo in enumerate(photos):
@@ -253,7 +254,7 @@ def _descents(
             def watch(iteration: int, value: float, before: int = before, text: str = text) -> None:
                 told(before + iteration, total, f"{text}, loss {value:.3f}")
 
-            key = digest(loss, painting, photo, start=start, **shared)
+            key = keys[start](photo)
             descent = cache.load(key)
             if descent is None:
                 descent = descend(

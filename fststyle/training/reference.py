@@ -174,13 +174,25 @@ class DescentCache:
         return self.folder / f"{key}-{number}.png"
 
 
-def digest(loss: PerceptualLoss, *arrays: NDArray[np.uint8], **settings: Any) -> str:
-    """Hexadecimal SHA-256 of all that a descent depends on: the VGG's weights, pictures and plain settings."""
-    total = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
+def descent_keys(
+    loss: PerceptualLoss, painting: NDArray[np.uint8], **settings: Any
+) -> Callable[[NDArray[np.uint8]], str]:
+    """Gives for a photo the hexadecimal SHA-256 of all that its descent depends on: the VGG's weights, the pictures
+    and plain settings. What the photos share is read once.
+    """
+    shared = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
     for name, tensor in sorted(loss.vgg.named_buffers()):
-        total.update(f"\n{name} {tuple(tensor.shape)}\n".encode())
-        total.update(tensor.detach().cpu().contiguous().numpy().tobytes())
-    for array in arrays:
-        total.update(f"\n{array.shape}\n".encode())
-        total.update(np.ascontiguousarray(array).tobytes())
-    return total.hexdigest()
+        shared.update(f"\n{name} {tuple(tensor.shape)}\n".encode())
+        shared.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+    shared.update(_array_bytes(painting))
+
+    def key(photo: NDArray[np.uint8]) -> str:
+        whole = shared.copy()
+        whole.update(_array_bytes(photo))
+        return whole.hexdigest()
+
+    return key
+
+
+def _array_bytes(array: NDArray[np.uint8]) -> bytes:
+    return f"\n{array.shape}\n".encode() + np.ascontiguousarray(array).tobytes()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import hashlib
 import json
@@ -41,7 +42,7 @@ from fststyle.training.evaluate import (
 from fststyle.training.evaluation_card import card, write_curves
 from fststyle.training.figures import embed, figures, iterations_text, report
 from fststyle.training.recipe import Recipe
-from fststyle.training.reference import Descent, DescentCache, descend, digest
+from fststyle.training.reference import Descent, DescentCache, descend, descent_keys
 
 LAYERS = {"relu1_1": 1.0, "relu2_1": 1.0}
 SIZE = 64
@@ -195,9 +196,13 @@ def test_the_key_tells_weights_pictures_and_settings_apart(loss: PerceptualLoss)
     picture = np.zeros((4, 4, 3), np.uint8)
     other = picture.copy()
     other[0, 0, 0] = 1
-    key = digest(loss, picture, seed=0)
-    assert key == digest(loss, picture, seed=0)
-    assert len({key, digest(loss, other, seed=0), digest(loss, picture, seed=1), digest(loss, picture, picture)}) == 4
+    changed = copy.deepcopy(loss)
+    next(changed.vgg.buffers()).add_(1)
+    key = descent_keys(loss, picture, seed=0)
+    different = [descent_keys(loss, other, seed=0), descent_keys(loss, picture, seed=1)]
+    different += [descent_keys(changed, picture, seed=0)]
+    assert key(picture) == descent_keys(loss, picture, seed=0)(picture)
+    assert len({key(picture), key(other), *(each(picture) for each in different)}) == 5
 
 
 def test_a_network_that_was_trained_again_needs_no_descent(
