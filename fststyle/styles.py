@@ -21,6 +21,7 @@ from fststyle.onnx_metadata import read_onnx_metadata
 DEFAULT_STYLE = "starry_night"
 FOLDER_VARIABLE = "FSTSTYLE_STYLES"
 METADATA_KEY, PREVIEW_KEY = "fststyle", "fststyle.preview"
+DIGESTS_FILE = "SHA256SUMS"
 METADATA_FORMAT = 1
 """The layout of the metadata that this version reads; a file that says more needs a newer fststyle."""
 
@@ -107,6 +108,16 @@ def shipped_folder() -> Path:
     return installed if installed.is_dir() else package.parent / "checkpoints"
 
 
+def listed_digests(folder: Path) -> dict[str, str]:
+    """Hexadecimal digests by file name, as ``SHA256SUMS`` in the folder lists them; empty where there is none."""
+    try:
+        lines = (folder / DIGESTS_FILE).read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return {}  # a checkout in which nothing has been trained yet, or a user's own folder
+    pairs = [line.split(maxsplit=1) for line in lines]
+    return {pair[1].lstrip("*"): pair[0] for pair in pairs if len(pair) == 2}
+
+
 def available_styles() -> list[StyleInfo]:
     """Every readable style, sorted by name; one of the user's hides a shipped one of the same name."""
     return scan_styles()[0]
@@ -169,7 +180,7 @@ def read_style(path: Path, *, origin: Origin = "file") -> StyleInfo:
         metadata=metadata,
         preview=preview,
         origin=origin,
-        expected_sha256=_shipped_digests().get(path.name) if origin == "shipped" else None,
+        expected_sha256=listed_digests(shipped_folder()).get(path.name) if origin == "shipped" else None,
     )
 
 
@@ -206,12 +217,3 @@ def _named_files() -> dict[str, tuple[Path, Origin]]:
         for path in folder.glob("*.onnx"):
             files[path.stem] = (path, origin)
     return files
-
-
-def _shipped_digests() -> dict[str, str]:
-    try:
-        lines = (shipped_folder() / "SHA256SUMS").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return {}  # a checkout in which nothing has been trained yet
-    pairs = (line.split(maxsplit=1) for line in lines if line.strip())
-    return {name.lstrip("*"): digest for digest, name in pairs}

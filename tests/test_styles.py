@@ -9,7 +9,7 @@ from PIL import Image
 
 from fststyle import styles
 from fststyle.errors import ModelError, StyleNotFoundError
-from fststyle.styles import Painting, available_styles, find_style, named_style, read_style, scan_styles
+from fststyle.styles import Painting, available_styles, find_style, listed_digests, named_style, read_style, scan_styles
 
 
 @pytest.fixture
@@ -42,6 +42,12 @@ def test_a_style_is_plain_json(tiny_style_file: Path) -> None:
     described = read_style(tiny_style_file).to_dict()
     assert json.loads(json.dumps(described)) == described
     assert {"name", "preset", "path", "bytes", "sha256", "painting"} <= described.keys()
+
+
+def test_digests_are_read_as_sha256sum_writes_them(tmp_path: Path) -> None:
+    assert listed_digests(tmp_path) == {}
+    (tmp_path / "SHA256SUMS").write_text("0a  text.onnx\n\n1b *binary.onnx\n2c  two words.onnx\nrubbish\n")
+    assert listed_digests(tmp_path) == {"text.onnx": "0a", "binary.onnx": "1b", "two words.onnx": "2c"}
 
 
 def test_shipped_and_own_styles_are_listed_by_name(styles_folder: Path, shipped: Path) -> None:

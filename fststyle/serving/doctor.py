@@ -24,7 +24,7 @@ from fststyle.images import Picture, decode, encode
 from fststyle.memory import available_memory, total_memory
 from fststyle.serving.engine import Engine
 from fststyle.serving.providers import Device, default_threads
-from fststyle.styles import StyleInfo, scan_styles, shipped_folder
+from fststyle.styles import StyleInfo, listed_digests, scan_styles, shipped_folder
 
 Status = Literal["works", "absent", "fails"]
 
@@ -220,11 +220,7 @@ def _style(style: StyleInfo) -> Check:
 
 
 def _missing_styles() -> Iterator[Check]:
-    try:
-        lines = (shipped_folder() / "SHA256SUMS").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        lines = []
-    for name in (line.split(maxsplit=1)[1].lstrip("*") for line in lines if len(line.split(maxsplit=1)) == 2):
+    for name in listed_digests(shipped_folder()):
         if not (shipped_folder() / name).exists():
             yield Check(f"style {Path(name).stem}", "fails", f"{shipped_folder() / name} is missing", _INSTALL)
 

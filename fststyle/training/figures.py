@@ -12,14 +12,13 @@ from typing import Any
 from fststyle.atomic import atomic_write
 from fststyle.errors import ModelError, OptionError
 from fststyle.onnx_metadata import read_onnx_metadata, write_onnx_metadata
-from fststyle.styles import METADATA_KEY, parse_metadata
+from fststyle.styles import DIGESTS_FILE, METADATA_KEY, listed_digests, parse_metadata
 from fststyle.training.evaluate import Evaluation, mean_losses
 from fststyle.training.reference import STARTS
 
 FIGURES_KEY = "evaluation"
 """Among the figures in a file's metadata."""
 _DIGITS = 4
-_SUMS = "SHA256SUMS"
 
 
 def iterations_text(equivalent: int | None, iterations: int) -> str:
@@ -131,31 +130,20 @@ def embed(path: Path, found: Mapping[str, Any]) -> None:
     metadata = parse_metadata(read_onnx_metadata(path), path)
     if metadata.get("weights_sha256", "") != found["weights_sha256"]:
         raise ModelError(f"{path} holds another network than the one that was measured")
-    sums = _listed(path)
+    digests = listed_digests(path.parent)
+    if path.name in digests and digests[path.name] != _sha256(path):
+        raise ModelError(f"{path} is damaged: SHA256SUMS lists another digest")
     stored = metadata.get("figures")
     metadata["figures"] = {**(stored if isinstance(stored, dict) else {}), FIGURES_KEY: dict(found)}
     write_onnx_metadata(path, {METADATA_KEY: json.dumps(metadata, ensure_ascii=False)})
-    if sums is not None:
-        lines = [_line(path) if line.split(maxsplit=1)[-1].lstrip("*") == path.name else line for line in sums]
-        atomic_write(path.with_name(_SUMS), "".join(f"{line}\n" for line in lines).encode())
+    if path.name in digests:
+        digests[path.name] = _sha256(path)
+        lines = [f"{digest}  {name}\n" for name, digest in digests.items()]
+        atomic_write(path.with_name(DIGESTS_FILE), "".join(lines).encode())
 
 
-def _listed(path: Path) -> list[str] | None:
-    """The lines of ``SHA256SUMS`` beside the file, if it is among them."""
-    try:
-        lines = path.with_name(_SUMS).read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return None
-    digests = {name.lstrip("*"): digest for digest, name in (line.split(maxsplit=1) for line in lines if line.strip())}
-    if path.name not in digests:
-        return None
-    if _line(path).split()[0] != digests[path.name]:
-        raise ModelError(f"{path} is damaged: SHA256SUMS lists another digest")
-    return [line for line in lines if line.strip()]
-
-
-def _line(path: Path) -> str:
-    return f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.name}"
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def _rounded(losses: Mapping[str, float]) -> dict[str, float]:
