@@ -40,10 +40,7 @@ def figures(evaluation: Evaluation) -> dict[str, Any]:
         "size": setting.size,
         "iterations": setting.iterations,
         "equivalent_iterations": {start: evaluation.equivalent(start) for start in STARTS},
-        "loss": {
-            "network": _rounded(mean_losses(evaluation.network)),
-            "photo": _rounded(mean_losses(evaluation.untouched)),
-        },
+        "loss": _losses(evaluation),
         "detectors": {
             finding.detector: {
                 "figure": None if finding.figure is None else round(finding.figure, _DIGITS),
@@ -93,10 +90,7 @@ def report(evaluation: Evaluation) -> dict[str, Any]:
             "seed": setting.seed,
             "precision": "bf16" if setting.bfloat16 else "float32",
         },
-        "loss": {
-            "network": _rounded(mean_losses(evaluation.network)),
-            "photo": _rounded(mean_losses(evaluation.untouched)),
-        },
+        "loss": _losses(evaluation),
         "photos": [
             {"file": name, "network": _rounded(network), "photo": _rounded(untouched)}
             for name, network, untouched in zip(evaluation.names, evaluation.network, evaluation.untouched, strict=True)
@@ -106,6 +100,14 @@ def report(evaluation: Evaluation) -> dict[str, Any]:
         "detectors": [finding.to_dict() for finding in evaluation.findings],
         "machine": evaluation.machine,
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+
+
+def _losses(evaluation: Evaluation) -> dict[str, dict[str, float]]:
+    """Means over the photos: of what the network made of them, and of the photos as they are."""
+    return {
+        "network": _rounded(mean_losses(evaluation.network)),
+        "photo": _rounded(mean_losses(evaluation.untouched)),
     }
 
 
