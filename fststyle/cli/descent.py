@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from fststyle.atomic import check_output
 from fststyle.cli.animation import check_animation_target, write_animation
+from fststyle.cli.progress import iterations_bar, line_due
 from fststyle.errors import OptionError
 from fststyle.images import Picture
 from fststyle.serving.stylizer import check_target, write
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
 
 Command = Callable[..., Any]
 SIGNAL_EXIT = 128
-LINE_SECONDS = 30.0
 
 
 class Numbers(click.ParamType[tuple[int, ...]]):
@@ -217,36 +217,18 @@ def progress(first: int = 0) -> Iterator[Callable[[Moment], None]]:
     terminal.
     """
     if sys.stderr.isatty():
-        with _bar() as tell:
-            yield tell
+        with iterations_bar() as tell:
+            yield lambda moment: tell(moment.number, moment.total, _parts(moment))
         return
-    started = spoken = time.monotonic()
+    started, due = time.monotonic(), line_due()
 
     def tell_line(moment: Moment) -> None:
-        nonlocal spoken
-        now = time.monotonic()
-        if now - spoken < LINE_SECONDS and moment.number < moment.total:
+        if not due() and moment.number < moment.total:
             return
-        spoken = now
-        left = (now - started) / (moment.number - first) * (moment.total - moment.number)
+        left = (time.monotonic() - started) / (moment.number - first) * (moment.total - moment.number)
         click.echo(f"iteration {moment.number}/{moment.total} | {_parts(moment)} | {left / 60:.1f} min left", err=True)
 
     yield tell_line
-
-
-@contextlib.contextmanager
-def _bar() -> Iterator[Callable[[Moment], None]]:
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (BarColumn(20), MofNCompleteColumn(), TextColumn("{task.fields[losses]}"), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True)) as bars:
-        task = bars.add_task("", total=None, losses="")
-
-        def tell(moment: Moment) -> None:
-            bars.update(task, completed=moment.number, total=moment.total, losses=_parts(moment))
-
-        yield tell
 
 
 def _parts(moment: Moment) -> str:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import contextlib
 import json
 import sys
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import click
 
 from fststyle.atomic import atomic_path, atomic_write, make_folder
+from fststyle.cli.progress import Tell, iterations_bar, line_due
 from fststyle.errors import OptionError
 from fststyle.nn.compatibility import check_torch_pair
 
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
     from fststyle.training.evaluate import Evaluation
 
-LINE_SECONDS = 30.0
 ROWS = 4
 """Photos on the strip."""
 REPORT, CURVES, STRIP, CARD = "evaluation.json", "curves.png", "strip.png", "card.md"
@@ -196,23 +195,16 @@ def summary(found: Evaluation, folder: Path) -> str:
 
 
 @contextlib.contextmanager
-def progress() -> Iterator[Callable[[int, int, str], None]]:
+def progress() -> Iterator[Tell]:
     """A bar on standard error; a line now and then where it is no terminal."""
     if sys.stderr.isatty():
-        from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-        columns = (BarColumn(20), MofNCompleteColumn(), TextColumn("{task.description}"), TimeRemainingColumn())
-        with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
-            task = bars.add_task("", total=None)
-            yield lambda done, total, text: bars.update(task, completed=done, total=total, description=text)
+        with iterations_bar(transient=True) as tell:
+            yield tell
         return
-    spoken = time.monotonic()
+    due = line_due()
 
-    def tell(done: int, total: int, text: str) -> None:
-        nonlocal spoken
-        if time.monotonic() - spoken >= LINE_SECONDS:
-            spoken = time.monotonic()
+    def tell_line(done: int, total: int, text: str) -> None:
+        if due():
             click.echo(f"iteration {done} of {total}: {text}", err=True)
 
-    yield tell
+    yield tell_line

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import math
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from fststyle.cli.progress import iterations_bar
 from fststyle.cli.transfers import transfer_progress
 from fststyle.errors import OptionError
 
@@ -121,20 +123,7 @@ def ascent_progress(total: int, what: str) -> Iterator[Tell | None]:
     if not sys.stderr.isatty():
         yield None
         return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (
-        TextColumn(what),
-        BarColumn(20),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[loss]}"),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=Console(stderr=True)) as bars:
-        task = bars.add_task(what, total=total, loss="")
-
-        def tell(loss: float) -> None:
-            bars.update(task, advance=1, loss=f"activation {loss:.4g}")
-
-        yield tell
+    done = itertools.count(1)
+    with iterations_bar(what) as tell:
+        tell(0, total, "")
+        yield lambda loss: tell(next(done), total, f"activation {loss:.4g}")
