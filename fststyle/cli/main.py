@@ -23,6 +23,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "serve": ("fststyle.cli.serve:serve", "Serve the web page, the HTTP interface and the live socket."),
     "styles": ("fststyle.cli.styles:styles", "List the styles there are."),
     "sheet": ("fststyle.cli.styles:sheet", "Draw a photo in every style on one sheet."),
+    "bench": ("fststyle.cli.bench:bench", "Measure how fast styles are on this machine."),
     "doctor": ("fststyle.cli.doctor:doctor", "Try what stylising needs, and say what mends it."),
     "train": ("fststyle.cli.train:train", "Train a style on a painting."),
     "export": ("fststyle.cli.export:export", "Turn a checkpoint into a style's ONNX file."),
