@@ -13,9 +13,9 @@ from fststyle.images import Picture
 from fststyle.iterative.dream import DreamSettings, dream
 from fststyle.iterative.footprint import enough_memory
 from fststyle.iterative.objectives import LayerActivation, Objective, guide_activation
-from fststyle.iterative.pixels import to_pixels, to_tensor
 from fststyle.iterative.zoom import Motion, dream_frames
 from fststyle.nn.feature_networks import FeatureNetwork
+from fststyle.nn.pixels import to_image, to_pixels
 from fststyle.serving.stylizer import Look, Stylizer
 
 
@@ -92,4 +92,4 @@ def _largest(photo: Picture, wish: Wish) -> tuple[int, int]:
 
 
 def _tensor(picture: Picture, network: FeatureNetwork) -> Tensor:
-    return to_tensor(picture.pixels).to(next(network.buffers()).device)
+    return to_image(picture.pixels).to(next(network.buffers()).device)

@@ -124,7 +124,7 @@ def filter_pictures(
     """uint8 [H, W, 3] by label; as many at a time as keep the memory within bounds."""
     from fststyle.iterative.filters import draw_filters, shown, silent
     from fststyle.iterative.footprint import enough_memory
-    from fststyle.iterative.pixels import to_pixels
+    from fststyle.nn.pixels import to_pixels
 
     batches = [channels[start : start + AT_ONCE] for start in range(0, len(channels), AT_ONCE)]
     total = len(batches) * settings.octaves * settings.ascent.steps
@@ -141,7 +141,7 @@ def filter_pictures(
 
 def kernel_pictures(network: FeatureNetwork, channels: Sequence[int]) -> dict[str, NDArray[np.uint8]]:
     from fststyle.iterative.filters import draw_kernels
-    from fststyle.iterative.pixels import to_pixels
+    from fststyle.nn.pixels import to_pixels
 
     kernels = draw_kernels(network, channels, KERNEL_PIXELS)
     return {str(channel): to_pixels(kernel[None]) for channel, kernel in zip(channels, kernels, strict=True)}

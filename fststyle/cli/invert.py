@@ -60,8 +60,9 @@ def invert(
     from fststyle.errors import OptionError
     from fststyle.iterative.descent import Position, descend
     from fststyle.iterative.inversion import Inversion
-    from fststyle.iterative.pixels import fitting, noise, to_pixels, to_tensor
+    from fststyle.iterative.pixels import fitting, to_tensor
     from fststyle.iterative.stages import make_stages
+    from fststyle.nn.pixels import noise, to_pixels
     from fststyle.nn.vgg import check_layers
     from fststyle.nn.weights import load_vgg_weights
 

@@ -226,7 +226,7 @@ def starting(task: StyleTransfer, init: str, first: Stage, device: str, seed: in
         return lambda: task.start(cast("Any", init), first.size, seed=seed)
 
     def stylised() -> Tensor:
-        from fststyle.iterative.pixels import to_pixels
+        from fststyle.nn.pixels import to_pixels
         from fststyle.serving.stylizer import Stylizer
 
         photo = to_pixels(task.start("photo", first.size))

@@ -72,10 +72,10 @@ def texture(
     **watching: Any,  # the fields of Outputs: click passes options by name
 ) -> None:
     """Make a texture of PAINTING from noise (Gatys et al. 2015)."""
-    from fststyle.iterative.pixels import noise, to_pixels
     from fststyle.iterative.stages import make_stages
     from fststyle.iterative.state import describe
     from fststyle.iterative.texture import Texture, texture_sizes
+    from fststyle.nn.pixels import noise, to_pixels
     from fststyle.nn.vgg import check_layers
     from fststyle.nn.weights import load_vgg_weights
 

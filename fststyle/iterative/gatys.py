@@ -22,8 +22,9 @@ from fststyle.colour import keep_chroma
 from fststyle.errors import InputError, OptionError, did_you_mean
 from fststyle.iterative.colour_transfer import grey, luminance_only, match_histogram
 from fststyle.iterative.descent import Objective
-from fststyle.iterative.pixels import covering, noise, to_pixels, to_tensor
+from fststyle.iterative.pixels import covering, to_tensor
 from fststyle.nn.losses import LossParts, LossWeights, PerceptualLoss, total_variation_loss
+from fststyle.nn.pixels import noise, to_image, to_pixels
 from fststyle.nn.vgg import Pooling, VGGFeatures, check_layers
 from fststyle.nn.weight_files import VGGWeights
 
@@ -159,7 +160,7 @@ class StyleTransfer:
         if name == "noise":
             return noise(size, seed)
         if name == "painting":
-            return to_tensor(covering(self.paintings[0], size))
+            return to_image(covering(self.paintings[0], size))
         if name == "photo":
             return to_tensor(grey(self.photo) if self.transfer.keep_color == "luminance" else self.photo, size)
         raise OptionError(

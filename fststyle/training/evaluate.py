@@ -23,6 +23,7 @@ from fststyle.errors import InputError, ModelError, OptionError, ParityError
 from fststyle.images import load_rgb
 from fststyle.machine import describe_machine
 from fststyle.nn.losses import PerceptualLoss
+from fststyle.nn.pixels import to_image
 from fststyle.styles import StyleInfo
 from fststyle.training.checkpoint import load_network
 from fststyle.training.detectors import SMALLEST_SIDE, Finding, Pictures, find_faults
@@ -30,7 +31,7 @@ from fststyle.training.export import LARGEST_DIFFERENCE, check_parity, weights_d
 from fststyle.training.onnx_graph import on_cpu
 from fststyle.training.photos import find_photos
 from fststyle.training.recipe import Recipe, read_recipe, recipe_from_dict
-from fststyle.training.reference import STARTS, Descent, DescentCache, Start, as_images, descend, descent_keys
+from fststyle.training.reference import STARTS, Descent, DescentCache, Start, descend, descent_keys
 from fststyle.training.stability import Stylise, stability
 
 LOSS_KEYS = (
@@ -206,7 +207,7 @@ def loss_recipe(recipe: Recipe, size: int) -> Recipe:
 def picture_losses(loss: PerceptualLoss, picture: NDArray[np.uint8], photo: NDArray[np.uint8]) -> dict[str, float]:
     """Of one picture against one photo, both uint8 [H, W, 3], in float32."""
     device = loss.style_variation.device
-    parts = loss(as_images(picture, device), loss.content_features(as_images(photo, device)))
+    parts = loss(to_image(picture).to(device), loss.content_features(to_image(photo).to(device)))
     return {name: value.item() for name, value in parts.named().items()}
 
 

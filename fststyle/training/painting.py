@@ -12,6 +12,7 @@ from torch import Tensor
 from fststyle.errors import RecipeError
 from fststyle.images import load_rgb
 from fststyle.nn.networks import MINIMUM_SIDE
+from fststyle.nn.pixels import to_image
 from fststyle.training.recipe import Recipe
 
 
@@ -29,12 +30,9 @@ def style_images(recipe: Recipe, file: Path) -> list[Tensor]:
             raise RecipeError(f"the painting would be {short} px on its short side; raise style_scale or size")
         ratio = short / min(painting.size)
         size = (round(painting.width * ratio), round(painting.height * ratio))
-        images += _crops(_to_tensor(painting.resize(size, Image.Resampling.LANCZOS)), recipe.style_crops)
+        image = to_image(np.asarray(painting.resize(size, Image.Resampling.LANCZOS)))
+        images += _crops(image.contiguous(memory_format=torch.channels_last), recipe.style_crops)
     return images
-
-
-def _to_tensor(picture: Image.Image) -> Tensor:
-    return torch.from_numpy(np.asarray(picture).copy()).permute(2, 0, 1)[None].float() / 255
 
 
 def _crops(image: Tensor, number: int) -> list[Tensor]:

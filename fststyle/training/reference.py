@@ -33,8 +33,8 @@ from fststyle.atomic import atomic_path, atomic_write, make_folder
 from fststyle.errors import InputError, TrainingError
 from fststyle.images import load_rgb
 from fststyle.nn.losses import PerceptualLoss
+from fststyle.nn.pixels import noise, to_image, to_pixels
 from fststyle.nn.weights import cache_folder
-from fststyle.training.module import to_float
 
 Start = Literal["noise", "photo"]
 STARTS: tuple[Start, ...] = ("noise", "photo")
@@ -78,8 +78,8 @@ def descend(
     :raises TrainingError: the loss stopped being finite.
     """
     device = loss.style_variation.device
-    content_image = as_images(photo, device)
-    image = _noise(content_image, seed) if start == "noise" else content_image.clone()
+    content_image = to_image(photo).to(device)
+    image = noise((photo.shape[1], photo.shape[0]), seed).to(device) if start == "noise" else content_image.clone()
     image.requires_grad_()
     found: list[dict[str, float]] = []
     pictures: dict[int, NDArray[np.uint8]] = {}
@@ -108,28 +108,12 @@ def descend(
     for number in range(1, iterations + 1):
         optimiser.step(closure)  # type: ignore[no-untyped-call]
         if number in (*SNAPSHOTS, iterations):
-            pictures[number] = as_pixels(image)
+            pictures[number] = to_pixels(image)
         watch(number, found[-1]["total"])
     seconds = (time.perf_counter() - started) / max(1, iterations)
     with torch.no_grad():
         losses()
     return Descent(found, seconds, machine, pictures)
-
-
-def as_images(photo: NDArray[np.uint8], device: torch.device) -> Tensor:
-    """uint8 [H, W, 3] -> float32 [1, 3, H, W] in 0..1."""
-    return to_float(torch.from_numpy(np.array(photo[None]))).to(device).contiguous()
-
-
-def as_pixels(image: Tensor) -> NDArray[np.uint8]:
-    """float [1, 3, H, W] -> uint8 [H, W, 3], values beyond 0..1 clipped."""
-    rounded = (image.detach()[0].clamp(0, 1) * 255).round().byte()
-    return rounded.permute(1, 2, 0).contiguous().cpu().numpy()
-
-
-def _noise(like: Tensor, seed: int) -> Tensor:
-    """The same on every device."""
-    return torch.rand(like.shape, generator=torch.Generator().manual_seed(seed)).to(like.device)
 
 
 class DescentCache:

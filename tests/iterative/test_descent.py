@@ -17,9 +17,10 @@ from fststyle.iterative import descent as descent_module
 from fststyle.iterative import memory
 from fststyle.iterative.descent import Descent, Moment, Objective, Position, Stage, descend, evaluate
 from fststyle.iterative.gatys import Style, StyleTransfer, Transfer
-from fststyle.iterative.pixels import covering, enlarged, fitting, to_pixels, to_tensor
+from fststyle.iterative.pixels import covering, enlarged, fitting, to_tensor
 from fststyle.iterative.stages import automatic_sides, make_stages
 from fststyle.iterative.state import Saved, describe, load_state, save_state
+from fststyle.nn.pixels import to_image, to_pixels
 from fststyle.nn.vgg import VGGFeatures
 from fststyle.nn.weight_files import VGGWeights
 
@@ -229,9 +230,10 @@ def test_iterations_are_halved_or_given_one_by_one() -> None:
             make_stages(bad_sizes, iterations)
 
 
-def test_pixels_there_and_back(photo: Pixels) -> None:
-    assert np.array_equal(to_pixels(to_tensor(photo)), photo)
-    assert enlarged(to_tensor(photo), (128, 96)).shape == (1, 3, 96, 128)
+def test_pictures_get_the_size_asked_for(photo: Pixels) -> None:
+    assert np.array_equal(to_pixels(to_tensor(photo, (64, 48))), photo)
+    assert to_tensor(photo, (32, 24)).shape == (1, 3, 24, 32)
+    assert enlarged(to_image(photo), (128, 96)).shape == (1, 3, 96, 128)
     assert fitting((400, 300), 64) == (64, 48)
     assert fitting((300, 400), 64) == (48, 64)
 

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from fststyle.errors import InputError, OptionError
 from fststyle.iterative.descent import Descent, Position, Stage, descend, evaluate
 from fststyle.iterative.gatys import SMALLEST, Style, StyleTransfer, Transfer
-from fststyle.iterative.pixels import to_pixels
 from fststyle.nn.losses import PerceptualLoss
+from fststyle.nn.pixels import to_pixels
 from fststyle.nn.weight_files import VGGWeights
 
 Pixels = NDArray[np.uint8]

@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 from fststyle.errors import OptionError
 from fststyle.iterative.descent import Descent, Position, Stage, descend, evaluate
 from fststyle.iterative.inversion import Inversion
-from fststyle.iterative.pixels import noise, to_pixels, to_tensor
+from fststyle.iterative.pixels import to_tensor
 from fststyle.iterative.texture import Texture, check_tileable, texture_sizes, tile_step
 from fststyle.nn.losses import gram_matrix
+from fststyle.nn.pixels import noise, to_pixels
 from fststyle.nn.vgg import VGGFeatures
 from fststyle.nn.weight_files import VGGWeights
 
