@@ -19,6 +19,7 @@ from PIL import Image
 
 if TYPE_CHECKING:
     from fststyle.nn.weight_files import VGGWeights
+    from fststyle.training.recipe import Recipe
 
 
 class FileServer(ThreadingHTTPServer):
@@ -157,6 +158,27 @@ def painting_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("painting") / "stripes.png"
     Image.fromarray(pixels).save(path)
     return path
+
+
+@pytest.fixture
+def recipe(monkeypatch: pytest.MonkeyPatch) -> Recipe:
+    """Six short steps under a shallow loss for a network of one block, the preset ``tiny`` that only the test knows."""
+    from fststyle.nn.networks import PRESETS, Architecture
+    from fststyle.training.recipe import Recipe
+
+    monkeypatch.setitem(PRESETS, "tiny", Architecture(width=4, blocks=1, kernel=3))
+    layers = {"relu1_2": 1.0}
+    return Recipe(
+        name="tiny",
+        file="stripes.png",
+        preset="tiny",
+        content_layers=layers,
+        style_layers=layers,
+        size=64,
+        batch=2,
+        steps=6,
+        precision="32-true",
+    )
 
 
 @pytest.fixture(scope="session")

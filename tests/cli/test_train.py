@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,31 +16,29 @@ import torch
 from fststyle.cli.main import main
 from fststyle.cli.train import make_recipe
 from fststyle.errors import OptionError
-from fststyle.nn.networks import PRESETS, Architecture
 from fststyle.styles import read_style
 from fststyle.training.recipe import Recipe, read_recipe, write_recipe
 
-LAYERS = {"relu1_2": 1.0}
+ONE_THREAD = {**os.environ, "OMP_NUM_THREADS": "1"}
 
 
 @pytest.fixture
-def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def config(recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A recipe small enough for a test; the tests run in the folder around it."""
-    monkeypatch.setitem(PRESETS, "tiny", Architecture(width=4, blocks=1, kernel=3))
     monkeypatch.chdir(tmp_path)
-    recipe = Recipe(
-        name="small",
-        file="stripes.png",
-        preset="tiny",
-        content_layers=LAYERS,
-        style_layers=LAYERS,
-        size=64,
-        batch=1,
-        steps=2,
-        precision="32-true",
-    )
-    write_recipe(recipe, tmp_path / "small.yaml")
+    write_recipe(replace(recipe, name="small", batch=1, steps=2), tmp_path / "small.yaml")
     return tmp_path / "small.yaml"
+
+
+@pytest.fixture
+def program(
+    recipe: Recipe, tmp_path: Path, painting_file: Path, photo_folder: Path, vgg_file: Path
+) -> list[str | Path]:
+    """The whole program as a shell or a cluster runs it, with a preset that it knows; ``small`` goes into ``run``."""
+    known = replace(recipe, name="small", preset="balanced", batch=1, precision="auto")
+    write_recipe(known, tmp_path / "small.yaml")
+    command = [sys.executable, "-m", "fststyle", "train", painting_file, "--photos", photo_folder, "--device", "cpu"]
+    return [*command, "--config", tmp_path / "small.yaml", "--vgg-weights", vgg_file, "--out", tmp_path / "run"]
 
 
 def train(*arguments: object) -> int:
@@ -133,16 +132,9 @@ def test_wrong_input_is_one_line_and_leaves_nothing(
 
 
 def test_a_terminated_program_saves_a_checkpoint_and_says_how_to_go_on(
-    tmp_path: Path, painting_file: Path, photo_folder: Path, vgg_file: Path
+    program: list[str | Path], tmp_path: Path
 ) -> None:
-    """The whole program in a process of its own, as a shell or a cluster runs and stops it."""
-    recipe = Recipe(
-        "small", "s.png", preset="balanced", content_layers=LAYERS, style_layers=LAYERS, size=64, batch=1, steps=100_000
-    )
-    write_recipe(recipe, tmp_path / "small.yaml")
-    command = [sys.executable, "-m", "fststyle", "train", painting_file, "--photos", photo_folder, "--device", "cpu"]
-    command += ["--config", tmp_path / "small.yaml", "--vgg-weights", vgg_file, "--out", tmp_path / "run"]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, env={**os.environ, "OMP_NUM_THREADS": "1"}, text=True)
+    process = subprocess.Popen([*program, "--steps", "100000"], stderr=subprocess.PIPE, env=ONE_THREAD, text=True)
     checkpoint = tmp_path / "run" / "last.ckpt"
     deadline = time.monotonic() + 240
     while not checkpoint.exists() and process.poll() is None and time.monotonic() < deadline:
@@ -158,21 +150,10 @@ def test_a_terminated_program_saves_a_checkpoint_and_says_how_to_go_on(
 
 
 @pytest.mark.slow
-def test_two_devices_train_one_style(tmp_path: Path, painting_file: Path, photo_folder: Path, vgg_file: Path) -> None:
+def test_two_devices_train_one_style(program: list[str | Path], tmp_path: Path) -> None:
     """Two processes on the CPU go the way that two GPUs go."""
-    recipe = Recipe(
-        "small", "s.png", preset="balanced", content_layers=LAYERS, style_layers=LAYERS, size=64, batch=1, steps=3
-    )
-    write_recipe(recipe, tmp_path / "small.yaml")
-    command = [sys.executable, "-m", "fststyle", "train", painting_file, "--photos", photo_folder, "--device", "cpu"]
-    command += ["--config", tmp_path / "small.yaml", "--vgg-weights", vgg_file, "--out", tmp_path / "run"]
-    done = subprocess.run(
-        [*command, "--devices", "2"],
-        capture_output=True,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        text=True,
-        timeout=300,
-    )
+    command = [*program, "--steps", "3", "--devices", "2"]
+    done = subprocess.run(command, capture_output=True, env=ONE_THREAD, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("Try it:") == 1
     assert read_style(tmp_path / "run" / "small.onnx").name == "small"

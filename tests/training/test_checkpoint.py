@@ -14,12 +14,6 @@ from fststyle.training.export import export_network
 from fststyle.training.recipe import Recipe
 
 
-@pytest.fixture
-def recipe(monkeypatch: pytest.MonkeyPatch) -> Recipe:
-    monkeypatch.setitem(PRESETS, "tiny", Architecture(width=4, blocks=1, kernel=3))
-    return Recipe(name="tiny", file="stripes.png", preset="tiny")
-
-
 def save(path: Path, recipe: Recipe, state: dict[str, torch.Tensor]) -> Path:
     torch.save({"recipe": recipe.to_dict(), "state_dict": state}, path)
     return path

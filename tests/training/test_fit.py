@@ -22,29 +22,6 @@ from fststyle.training.module import StyleModule
 from fststyle.training.recipe import Precision, Recipe, read_recipe
 from fststyle.training.run import Run
 
-TINY = networks.Architecture(width=4, blocks=1, kernel=3)
-LAYERS = {"relu1_2": 1.0}
-
-
-@pytest.fixture(autouse=True)
-def tiny_preset(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(networks.PRESETS, "tiny", TINY)
-
-
-@pytest.fixture
-def recipe() -> Recipe:
-    return Recipe(
-        name="tiny",
-        file="stripes.png",
-        preset="tiny",
-        content_layers=LAYERS,
-        style_layers=LAYERS,
-        size=64,
-        batch=2,
-        steps=6,
-        precision="32-true",
-    )
-
 
 @pytest.fixture
 def run(tmp_path: Path, painting_file: Path, photo_folder: Path, vgg_file: Path) -> Run:
