@@ -1,8 +1,8 @@
 """The shipped styles, their digests, their table and their recipes agree."""
 
 import hashlib
-import importlib.util
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
@@ -20,13 +20,8 @@ SHIPPED = sorted(CHECKPOINTS.glob("*.onnx"))
 
 
 @pytest.fixture(scope="module")
-def make_styles() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("make_styles", ROOT / "train" / "make_styles.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def make_styles(load_script: Callable[[str], ModuleType]) -> ModuleType:
+    return load_script("train/make_styles.py")
 
 
 def test_every_file_has_its_digest_and_every_digest_its_file() -> None:

@@ -1,6 +1,5 @@
 """The source distribution is complete enough to build the wheel, and the wheel holds what it should."""
 
-import importlib.util
 import shutil
 import subprocess
 import sys
@@ -19,13 +18,8 @@ IGNORE = shutil.ignore_patterns(
 
 
 @pytest.fixture(scope="module")
-def check_wheel() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("check_wheel", ROOT / ".ci" / "check_wheel.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def check_wheel(load_script: Callable[[str], ModuleType]) -> ModuleType:
+    return load_script(".ci/check_wheel.py")
 
 
 @pytest.fixture(scope="module")
