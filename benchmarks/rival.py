@@ -7,7 +7,8 @@ its network: in the same ONNX Runtime as ours, with the options that each of the
 each in a process of its own. Compared is the network alone, as each takes and gives pictures: ours bytes in rows of
 pixels, converted inside the network; the other's float32 in planes of colour. The second line adds what it takes to
 get there from bytes and back with NumPy, as the other package does. Ratios are of medians to that of the other
-network alone: above 1, ours takes longer.
+network alone: above 1, ours takes longer. On a busy machine the ratio of processor times is the one to look at, with
+--threads 1: with more of them, the other session's wait for each other in a busy loop, which counts.
 """
 
 from __future__ import annotations
@@ -17,7 +18,6 @@ import hashlib
 import json
 import os
 import re
-import statistics
 import subprocess
 import sys
 import time
@@ -50,7 +50,9 @@ REST = 0.03
 
 @dataclass(frozen=True)
 class Figure:
-    """Milliseconds of one racer at one size; ``ratio`` is that of its median to the other network's alone."""
+    """Milliseconds of one racer at one size, by the clock and, as a median, of all its threads on the processor; the
+    ratios are to the other network alone.
+    """
 
     racer: str
     size: str
@@ -58,6 +60,12 @@ class Figure:
     low: float
     high: float
     ratio: float
+    processor: float
+    processor_ratio: float
+
+
+def clocks() -> tuple[float, float]:
+    return time.perf_counter() * 1000, time.process_time() * 1000
 
 
 def rival_model() -> Path:
@@ -78,13 +86,13 @@ class Timed(Racer):
     """Times its own steps, so that resting before them does not count."""
 
     def __init__(self) -> None:
-        self._times: dict[str, list[float]] = {}
+        self._times: dict[str, list[tuple[float, float]]] = {}
 
-    def result(self) -> dict[str, list[float]]:
+    def result(self) -> dict[str, list[tuple[float, float]]]:
         return self._times
 
-    def _note(self, name: str, started: float, ended: float) -> None:
-        self._times.setdefault(name, []).append((ended - started) * 1000)
+    def _note(self, name: str, started: tuple[float, float], ended: tuple[float, float]) -> None:
+        self._times.setdefault(name, []).append((ended[0] - started[0], ended[1] - started[1]))
 
 
 class Rival(Timed):
@@ -101,14 +109,14 @@ class Rival(Timed):
 
     def step(self) -> None:
         time.sleep(REST)
-        begun = time.perf_counter()
+        begun = clocks()
         planes = np.ascontiguousarray((self._picture.astype(np.float32) / 255).transpose(2, 0, 1)[None])
-        started = time.perf_counter()
+        started = clocks()
         found = self._session.run(None, {"image": planes, "style_weights": self._weights})[0]
-        ended = time.perf_counter()
+        ended = clocks()
         stylized = (np.clip(found[0].transpose(1, 2, 0), 0, 1) * 255 + 0.5).astype(np.uint8)
         self._note(RIVAL, started, ended)
-        self._note(f"{RIVAL}, from bytes to bytes", begun, time.perf_counter())
+        self._note(f"{RIVAL}, from bytes to bytes", begun, clocks())
         assert stylized.shape == self._picture.shape
 
 
@@ -121,9 +129,9 @@ class Ours(Timed):
 
     def step(self) -> None:
         time.sleep(REST)
-        started = time.perf_counter()
+        started = clocks()
         self._engine(self._pictures)
-        self._note(self._name, started, time.perf_counter())
+        self._note(self._name, started, clocks())
 
 
 def labelled(styles: list[StyleInfo]) -> dict[str, StyleInfo]:
@@ -148,16 +156,20 @@ def race(model: Path, styles: dict[str, StyleInfo], size: tuple[int, int], threa
     racers: dict[str, Any] = {RIVAL: partial(Rival, model, size, threads)}
     racers |= {name: partial(Ours, name, style.path, size, threads) for name, style in styles.items()}
     times = {
-        name: values[WARM_UP:]
+        name: np.asarray(values[WARM_UP:])
         for taken in in_turn(racers, steps + WARM_UP).values()
         for name, values in taken.result.items()
     }
-    reference = statistics.median(times[RIVAL])
-    figures = []
-    for name, values in times.items():
-        low, median, high = (float(value) for value in np.percentile(values, [5, 50, 95]))
-        figures.append(Figure(name, f"{size[0]}x{size[1]}", median, low, high, median / reference))
-    return figures
+    reference = np.median(times[RIVAL], axis=0)
+    return [figure(name, f"{size[0]}x{size[1]}", values, reference) for name, values in times.items()]
+
+
+def figure(name: str, size: str, values: np.ndarray, reference: np.ndarray) -> Figure:
+    """``values`` float [runs, 2], ``reference`` float [2]: milliseconds by the clock and on the processor."""
+    low, median, high = (float(value) for value in np.percentile(values[:, 0], [5, 50, 95]))
+    processor = float(np.median(values[:, 1]))
+    ratios = float(median / reference[0]), float(processor / reference[1])
+    return Figure(name, size, median, low, high, ratios[0], processor, ratios[1])
 
 
 def main() -> None:
@@ -186,7 +198,10 @@ def main() -> None:
         figures += found
         for one in () if arguments.json else found:
             spread = f"({one.low:.1f} to {one.high:.1f})"
-            print(f"{one.size:>10}  {one.racer:<40} {one.median:8.1f} ms  {spread:<20} ratio {one.ratio:.2f}")
+            print(
+                f"{one.size:>10}  {one.racer:<40} {one.median:8.1f} ms {spread:<20} ratio {one.ratio:5.2f}"
+                f"   processor {one.processor:8.1f} ms, ratio {one.processor_ratio:5.2f}"
+            )
     if arguments.json:
         print(json.dumps({"machine": machine, "bytes": sizes, "figures": [asdict(one) for one in figures]}))
 
