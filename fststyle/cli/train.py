@@ -47,6 +47,7 @@ def recipe_option(flag: str, key: str, text: str) -> Callable[[Command], Command
 @recipe_option("--style-weight", "style_weight", "How much the painting counts.")
 @recipe_option("--tv-weight", "tv_weight", "How much smoothness counts.")
 @recipe_option("--style-scale", "style_scale", "Brush size: the painting's short side over SIZE.")
+@recipe_option("--optimizer", "optimizer", "muon or adam.")
 @recipe_option("--learning-rate", "learning_rate", "Highest learning rate of Adam.")
 @recipe_option("--start", "start", "Style or checkpoint of the same preset to start from: a fraction of the steps.")
 @recipe_option("--vgg", "vgg", "Loss network: vgg16 or vgg19.")

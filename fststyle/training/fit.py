@@ -7,6 +7,7 @@ import logging
 import os
 import shutil
 import warnings
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal
@@ -37,9 +38,9 @@ COMPILE_FROM = 500
 """Steps from which compiling pays by default: it takes a minute or two and saves about a fifth of every step."""
 
 
-def fit(recipe: Recipe, run: Run) -> Fitted:
+def fit(recipe: Recipe, run: Run, *, callbacks: Sequence[pl.Callback] = ()) -> Fitted:
     """Train, or with ``run.resume`` go on from ``run.out``'s last checkpoint; on the CPU a resumed run ends
-    bit-identically.
+    bit-identically. ``callbacks`` are Lightning's, beside our own.
 
     :raises InputError: painting or photos cannot be read, or there is nothing to resume.
     :raises ModelError: the checkpoint to resume from is damaged or was made by another recipe.
@@ -57,7 +58,7 @@ def fit(recipe: Recipe, run: Run) -> Fitted:
     make_folder(run.out)
     write_recipe(recipe, run.out / "recipe.yaml")
     stop = StopOnSignal(run.checkpoint)
-    trainer = _trainer(recipe, run, stop)
+    trainer = _trainer(recipe, run, [stop, *callbacks])
     # Lightning answers SIGTERM too: it raises once the step is over that our callback has saved.
     with warnings.catch_warnings(), stop.handlers(), contextlib.suppress(SIGTERMException):
         # Lightning's advice is about what is meant: few workers, a folder that holds the recipe, our own transfer.
@@ -130,12 +131,12 @@ def resolve_precision(precision: Precision, accelerator: str) -> Literal["32-tru
     return "bf16-mixed" if computes_bfloat16(torch.device("cpu")) else "32-true"
 
 
-def _trainer(recipe: Recipe, run: Run, stop: StopOnSignal) -> pl.Trainer:
+def _trainer(recipe: Recipe, run: Run, more: Sequence[pl.Callback]) -> pl.Trainer:
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
     checkpoints = ModelCheckpoint(
         run.out, filename="last", every_n_train_steps=run.checkpoint_every, enable_version_counter=False
     )
-    callbacks: list[pl.Callback] = [checkpoints, stop, SampleGrid(run.photos, run.out / "samples", run.sample_every)]
+    callbacks: list[pl.Callback] = [checkpoints, *more, SampleGrid(run.photos, run.out / "samples", run.sample_every)]
     if not run.quiet:
         callbacks.append(Progress())
     return pl.Trainer(

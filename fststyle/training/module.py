@@ -14,11 +14,9 @@ from torch import Tensor
 from fststyle.errors import TrainingError
 from fststyle.nn.losses import LossParts, PerceptualLoss
 from fststyle.nn.networks import TransformerNet
+from fststyle.training.optimizer import MatrixAdam, adam
 from fststyle.training.photos import PhotoBatch
 from fststyle.training.recipe import Recipe
-
-BETAS = (0.9, 0.99)
-"""Of Adam: the second one forgets sooner than the default of 0.999, since a whole run is only some thousand steps."""
 
 
 def schedule(recipe: Recipe) -> Callable[[int], float]:
@@ -86,8 +84,10 @@ class StyleModule(pl.LightningModule):
         parts: LossParts = self.loss(self.network(photos), content)
         return parts
 
-    def optimizer(self, *, fused: bool = True) -> torch.optim.Adam:
-        return torch.optim.Adam(self.network.parameters(), lr=self.recipe.learning_rate, betas=BETAS, fused=fused)
+    def optimizer(self, *, fused: bool = True) -> torch.optim.Optimizer:
+        if self.recipe.optimizer == "adam":
+            return adam(self.network.parameters(), self.recipe.learning_rate, fused=fused)
+        return MatrixAdam(self.network, self.recipe.learning_rate, fused=fused)
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         optimizer = self.optimizer(fused=not self._scaled)

@@ -23,6 +23,7 @@ from fststyle.nn.networks import MINIMUM_SIDE, preset
 from fststyle.nn.vgg import Pooling, check_layers
 from fststyle.styles import Painting
 
+Optimizer = Literal["muon", "adam"]
 Precision = Literal["auto", "32-true", "bf16-mixed", "16-mixed"]
 NAME_CHARACTERS = "abcdefghijklmnopqrstuvwxyz0123456789_-"
 
@@ -40,10 +41,11 @@ class Recipe:
     makes strokes twice as broad in the photo. ``style_sizes`` are further factors of that scale whose Gram matrices
     are averaged, ``style_crops`` the number of squares along the long side that are encoded one by one (0: the
     painting whole). ``content_layers`` and ``style_layers`` map VGG layers to their shares. ``size`` is the side of
-    the training crops in pixels, ``batch`` the photos per step and device, ``warm_up`` the share of ``steps`` over
-    which the learning rate rises before it falls along a cosine, ``style_rise`` the share over which the style loss
-    rises to its weight, ``start`` a style (by name or file) or a checkpoint of the same preset whose
-    weights training begins with (empty: a random network).
+    the training crops in pixels, ``batch`` the photos per step and device, ``optimizer`` "muon"
+    (:class:`~fststyle.training.optimizer.MatrixAdam`) or "adam", ``learning_rate`` Adam's highest one, ``warm_up`` the
+    share of ``steps`` over which it rises before it falls along a cosine, ``style_rise`` the share over which the style
+    loss rises to its weight, ``start`` a style (by name or file) or a checkpoint of the same preset whose weights
+    training begins with (empty: a random network).
     """
 
     name: str
@@ -66,6 +68,7 @@ class Recipe:
     size: int = 256
     batch: int = 4
     steps: int = 2000
+    optimizer: Optimizer = "muon"
     learning_rate: float = 1e-3
     warm_up: float = 0.05
     style_rise: float = 0.25
@@ -83,6 +86,7 @@ class Recipe:
         self.loss_weights()
         _check_choice("pooling", self.pooling, get_args(Pooling))
         _check_choice("precision", self.precision, get_args(Precision))
+        _check_choice("optimizer", self.optimizer, get_args(Optimizer))
         for key in ("style_scale", "learning_rate", "gradient_clip"):
             _check_range(key, getattr(self, key), above=0)
         _check_range("size", self.size, at_least=4 * MINIMUM_SIDE, at_most=4096)

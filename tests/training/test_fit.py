@@ -233,6 +233,7 @@ def test_without_a_compiler_only_asking_for_it_is_an_error(
 
 @pytest.mark.slow
 def test_a_compiled_run_learns_what_an_ordinary_one_does(recipe: Recipe, run: Run) -> None:
+    recipe = replace(recipe, optimizer="adam")  # the other one enlarges directions that are rounding alone
     start = starting_network(recipe).state_dict()
     plain = state(fit(recipe, run).checkpoint)
     compiled = state(fit(recipe, replace(run, out=run.out / "compiled", compile=True)).checkpoint)
