@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 from pathlib import Path
 
 
@@ -20,6 +21,19 @@ def total_memory() -> int | None:
     with contextlib.suppress(OSError, ValueError):
         found.append(_container("memory.max"))
     return min(found, default=None)
+
+
+def peak_memory() -> int | None:
+    """The most bytes of main memory that this process ever held; None where the system does not tell."""
+    with contextlib.suppress(OSError, ValueError, IndexError):  # no Linux
+        # getrusage would count what the parent held when it made this process.
+        status = Path("/proc/self/status").read_text(encoding="utf-8")
+        return int(status.partition("VmHWM:")[2].split()[0]) * 1024
+    if sys.platform == "darwin":
+        import resource
+
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return None
 
 
 def _machine(entry: str) -> list[int]:

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Sequence
 from contextlib import nullcontext
 from itertools import product
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from fststyle.atomic import atomic_path, make_folder
 from fststyle.cli.bench_table import Row, Table
+from fststyle.cli.sizes import Size
 from fststyle.errors import BatchError, FststyleError, OptionError, StyleNotFoundError
 from fststyle.machine import describe_machine
 from fststyle.serving.bench import (
@@ -34,20 +34,6 @@ SIZES = ("512x512", "1280x720", "1920x1080")
 MEASURED = "the engine alone, from an array of pixels to an array of pixels; each row in a process of its own"
 
 
-class _Size(click.ParamType[tuple[int, int]]):
-    """WIDTHxHEIGHT, in pixels."""
-
-    name = "WxH"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, int]:
-        if isinstance(value, tuple):
-            return value
-        match = re.fullmatch(r"(\d{1,6})[xX](\d{1,6})", value)
-        if match is None:
-            self.fail(f"{value!r} is no width x height in pixels, as 1920x1080", param, ctx)
-        return int(match[1]), int(match[2])
-
-
 @click.command()
 @click.option(
     "--style",
@@ -56,7 +42,7 @@ class _Size(click.ParamType[tuple[int, int]]):
     metavar="NAME|FILE.onnx",
     help="Which style; may be repeated.  [default: a shipped one of each preset]",
 )
-@click.option("--size", "sizes", multiple=True, type=_Size(), default=SIZES, show_default=True, help="May be repeated.")
+@click.option("--size", "sizes", multiple=True, type=Size(), default=SIZES, show_default=True, help="May be repeated.")
 @click.option(
     "--device",
     "devices",

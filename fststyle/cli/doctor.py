@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-import re
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import click
 
+from fststyle.cli.sizes import Size
 from fststyle.cli.stylize import device_options
-from fststyle.errors import BatchError, OptionError
+from fststyle.errors import BatchError
 from fststyle.styles import DEFAULT_STYLE, find_style
 
 if TYPE_CHECKING:
@@ -19,20 +19,19 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.option("--size", metavar="WxH", help="Estimate time and memory for a picture of so many pixels.")
+@click.option("--size", type=Size(), help="Estimate time and memory for a picture of so many pixels.")
 @click.option("--style", default=DEFAULT_STYLE, show_default=True, metavar="NAME|FILE.onnx", help="Style to estimate.")
 @device_options
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def doctor(size: str | None, style: str, device: Device, threads: int | None, as_json: bool) -> None:
+def doctor(size: tuple[int, int] | None, style: str, device: Device, threads: int | None, as_json: bool) -> None:
     """Try what stylising needs: packages, picture formats, styles, and the network on each device.
 
     Optional parts that are not there are said and count as no failure; with --device cuda, the GPU is not optional.
     """
     from fststyle.serving.doctor import check_all, estimate
 
-    pixels = _size(size)
     # First, since the memory that it takes shows best in a process that has done nothing else.
-    expected = None if pixels is None else estimate(find_style(style), *pixels, device=device, threads=threads)
+    expected = None if size is None else estimate(find_style(style), *size, device=device, threads=threads)
     checks = []
     for check in check_all(device):
         checks.append(check)
@@ -46,15 +45,6 @@ def doctor(size: str | None, style: str, device: Device, threads: int | None, as
         _print_estimate(expected)
     if failed:
         raise BatchError(f"{len(failed)} of {len(checks)} checks failed: {', '.join(failed)}")
-
-
-def _size(text: str | None) -> tuple[int, int] | None:
-    if text is None:
-        return None
-    match = re.fullmatch(r"(\d{1,6})[xX](\d{1,6})", text)
-    if match is None:
-        raise OptionError(f"--size is width x height in pixels, as 1920x1080; got {text!r}")
-    return int(match[1]), int(match[2])
 
 
 def _print(check: Check) -> None:

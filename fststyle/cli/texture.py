@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -11,6 +10,7 @@ import click
 
 from fststyle.cli.descent import Numbers, Outputs, network_options, run, watching_options
 from fststyle.cli.optimize import LAYERS, layers_of
+from fststyle.cli.sizes import Size
 from fststyle.errors import OptionError
 from fststyle.images import load_rgb
 
@@ -20,26 +20,12 @@ if TYPE_CHECKING:
 DEFAULT_ITERATIONS = 300
 
 
-class _Size(click.ParamType[tuple[int, int]]):
-    """WIDTHxHEIGHT, or one number for a square."""
-
-    name = "size"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, int]:
-        if isinstance(value, tuple):
-            return cast("tuple[int, int]", value)
-        found = re.fullmatch(r"(\d+)(?:[xX](\d+))?", str(value))
-        if not found:
-            self.fail(f"{value!r} is no size such as 512x256", param, ctx)
-        return int(found[1]), int(found[2] or found[1])
-
-
 @click.command()
 @click.argument("painting", type=click.Path(path_type=Path))
 @click.option(
     "-o", "--output", type=click.Path(path_type=Path), metavar="OUT", help="File.  [default: PAINTING-texture.png]"
 )
-@click.option("--size", type=_Size(), default=(256, 256), metavar="WxH", help="Of the result.  [default: 256x256]")
+@click.option("--size", type=Size(square=True), default=(256, 256), help="Of the result.  [default: 256x256]")
 @click.option("--tile", is_flag=True, help="Copies side by side show no seam.")
 @click.option(
     "--iterations",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import signal
 from dataclasses import asdict
 from pathlib import Path
@@ -12,8 +11,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from fststyle.cli.sizes import Size
 from fststyle.cli.stylize import device_options
-from fststyle.errors import OptionError
 from fststyle.serving.stylizer import Look, Stylizer
 from fststyle.signals import Terminated, signals_handled
 from fststyle.styles import DEFAULT_STYLE
@@ -53,7 +52,7 @@ class _Signals:
     metavar="N|FILE|URL",
     help="A camera's number, a video that plays once, a stream's address, or synthetic: a generated feed.",
 )
-@click.option("--size", metavar="WxH", help="Ask the camera for frames of so many pixels.")
+@click.option("--size", type=Size(), help="Ask the camera for frames of so many pixels.")
 @click.option("--camera-fps", type=float, help="Ask the camera for so many frames per second.")
 @click.option("--style", default=DEFAULT_STYLE, show_default=True, metavar="NAME|FILE.onnx", help="Which style.")
 @click.option(
@@ -82,7 +81,7 @@ class _Signals:
 @click.option("--force", is_flag=True, help="Replace the file to record into if it exists.")
 def webcam(
     source: str,
-    size: str | None,
+    size: tuple[int, int] | None,
     camera_fps: float | None,
     style: str,
     strength: float,
@@ -115,7 +114,7 @@ def webcam(
     from fststyle.serving.camera_window import check_display, run_window
 
     controls = Controls(Look(strength=strength, keep_color=keep_color), mirror)
-    wishes = Wishes(size=_size(size), rate=camera_fps, paced=not every_frame)
+    wishes = Wishes(size=size, rate=camera_fps, paced=not every_frame)
     settings = LiveSettings(
         max_size=max_size,
         target_fps=target_fps,
@@ -147,15 +146,6 @@ def webcam(
             if signals.session is not None:  # a camera that was unplugged has a tale to tell, too
                 _report(signals.session, wishes, as_json=as_json)
     signals.check()
-
-
-def _size(text: str | None) -> tuple[int, int] | None:
-    if text is None:
-        return None
-    match = re.fullmatch(r"(\d{1,5})[xX](\d{1,5})", text)
-    if match is None:
-        raise OptionError(f"--size is width x height in pixels, as 1280x720; got {text!r}")
-    return int(match[1]), int(match[2])
 
 
 def _report(session: Session, wishes: Wishes, *, as_json: bool) -> None:

@@ -5,7 +5,6 @@ The engine alone is measured, from an array of pixels to an array of pixels: fil
 
 from __future__ import annotations
 
-import contextlib
 import ctypes
 import json
 import math
@@ -23,6 +22,7 @@ import numpy as np
 
 from fststyle import errors
 from fststyle.errors import DeviceError, FststyleError, OptionError
+from fststyle.memory import peak_memory
 from fststyle.serving.engine import Engine
 from fststyle.serving.memory import fits
 from fststyle.serving.providers import Device, first_line
@@ -123,19 +123,6 @@ def gpu_name() -> str:
     device, name = ctypes.c_int(), ctypes.create_string_buffer(256)
     failed = driver.cuInit(0) or driver.cuDeviceGet(ctypes.byref(device), 0)
     return "" if failed or driver.cuDeviceGetName(name, len(name), device) else name.value.decode(errors="replace")
-
-
-def peak_memory() -> int | None:
-    """The most bytes of main memory that this process ever held; None where the system does not tell."""
-    with contextlib.suppress(OSError, ValueError, IndexError):  # no Linux
-        # getrusage would count what the parent held when it made this process.
-        status = Path("/proc/self/status").read_text(encoding="utf-8")
-        return int(status.partition("VmHWM:")[2].split()[0]) * 1024
-    if sys.platform == "darwin":
-        import resource
-
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return None
 
 
 def measure(case: Case, sampling: Sampling) -> Timing:

@@ -21,7 +21,7 @@ from PIL import Image
 from fststyle.errors import FststyleError, OptionError
 from fststyle.formats import FORMATS, Format
 from fststyle.images import Picture, decode, encode
-from fststyle.memory import available_memory, total_memory
+from fststyle.memory import available_memory, peak_memory, total_memory
 from fststyle.serving.engine import Engine
 from fststyle.serving.providers import Device, default_threads
 from fststyle.styles import StyleInfo, listed_digests, scan_styles, shipped_folder
@@ -99,7 +99,7 @@ def estimate(style: StyleInfo, width: int, height: int, *, device: Device, threa
         started = time.perf_counter()
         engine(trial)
         times.append(time.perf_counter() - started)
-    peak = _peak()
+    peak = peak_memory()
     factor = width * height / _TRIAL_SIDE**2
     on_cpu = engine.provider.startswith("CPU")
     grown = None if before is None or peak is None or not on_cpu else round(max(0, peak - before) * factor)
@@ -245,12 +245,3 @@ def _resident() -> int | None:
     except (OSError, ValueError):
         return None
     return pages * os.sysconf("SC_PAGE_SIZE")
-
-
-def _peak() -> int | None:
-    """The most that it ever held, on Linux."""
-    try:
-        status = Path("/proc/self/status").read_text(encoding="utf-8")
-        return int(status.partition("VmHWM:")[2].split()[0]) * 1024
-    except (OSError, ValueError, IndexError):
-        return None

@@ -62,7 +62,7 @@ def exported_network(style: StyleInfo) -> TransformerNet:
     :raises ModelError: the file holds other tensors than its preset has.
     """
     initializers = {tensor.name: tensor for tensor in onnx.load(style.path).graph.initializer}
-    expected = TransformerNet(preset(style.preset)).state_dict()
+    expected = preset(style.preset).network().state_dict()
     tensors = {
         name: torch.from_numpy(onnx.numpy_helper.to_array(initializers[name]).copy())
         for name in expected
@@ -72,7 +72,7 @@ def exported_network(style: StyleInfo) -> TransformerNet:
 
 
 def _network(name: str, tensors: dict[str, Tensor], origin: Path) -> TransformerNet:
-    network = TransformerNet(preset(name))
+    network = preset(name).network()
     try:
         network.load_state_dict(tensors)
     except RuntimeError as error:

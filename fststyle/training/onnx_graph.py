@@ -41,7 +41,7 @@ class PictureNet(nn.Module):
 
 def on_cpu(network: TransformerNet) -> PictureNet:
     """A copy in float32 and plain memory layout, for export and comparison; ``network`` is not touched."""
-    plain = TransformerNet(network.architecture)
+    plain = network.architecture.network()
     plain.load_state_dict(network.state_dict())
     return PictureNet(plain).eval()
 

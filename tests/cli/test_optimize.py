@@ -196,7 +196,7 @@ def test_a_texture_is_made_and_tiled(work: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--size", "big"], "no size such as"),
+        (["--size", "big"], "no width x height"),
         (["--size", "50x50", "--tile"], "multiples of 16, got 50x50; the nearest is 48x48"),
         (["--style-layer", "relu1_7"], "did you mean 'relu1_"),
         (["--style-scale", "0"], "above 0"),

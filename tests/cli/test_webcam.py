@@ -103,7 +103,7 @@ def test_the_generated_feed_for_some_time(capsys: pytest.CaptureFixture[str]) ->
         (
             ["--camera", "synthetic", "--size", "large"],
             2,
-            "--size is width x height in pixels, as 1280x720; got 'large'",
+            "'large' is no width x height in pixels",
         ),
         (["--camera", "synthetic", "--size", "8x8"], 2, "must be 16 to 16384 pixels a side"),
         (["--camera", "synthetic", "--target-fps", "0"], 2, "target_fps must be above 0"),

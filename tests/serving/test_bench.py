@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from fststyle.errors import DeviceError, ModelError, OptionError
+from fststyle.memory import peak_memory
 from fststyle.serving import bench
 from fststyle.serving.bench import (
     LEAST_RUNS,
@@ -16,7 +17,6 @@ from fststyle.serving.bench import (
     gpu_name,
     measure,
     one_style_a_preset,
-    peak_memory,
     working_devices,
 )
 from fststyle.styles import read_style
