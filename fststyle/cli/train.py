@@ -39,7 +39,7 @@ def recipe_option(flag: str, key: str, text: str) -> Callable[[Command], Command
 @click.option(
     "--out", type=click.Path(path_type=Path), help="Folder for the ONNX file and the checkpoint.  [default: runs/NAME]"
 )
-@recipe_option("--preset", "preset", "Size of the network: quality or balanced.")
+@recipe_option("--preset", "preset", "Size of the network: quality, balanced or realtime.")
 @recipe_option("--steps", "steps", "How long to train.")
 @recipe_option("--size", "size", "Side of the training crops in pixels.")
 @recipe_option("--batch", "batch", "Photos per step.")

@@ -7,22 +7,22 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from fststyle.errors import OptionError
+from fststyle.nn.fast_net import FastArchitecture
+from fststyle.nn.layers import BlockConv2d, ConvNorm, DoublingConv2d, Upsample, doubled, doubled_along
 from fststyle.nn.networks import (
     MINIMUM_SIDE,
     PRESETS,
     Architecture,
-    BlockConv2d,
-    ConvNorm,
+    NetworkShape,
     TransformerNet,
-    Upsample,
-    doubled,
-    doubled_along,
     initial_network,
     parameter_count,
     preset,
 )
 
 TINY = Architecture(width=4, blocks=1)
+FAST = FastArchitecture(half=4, quarter=5, trunk=6, blocks=1)
+both = pytest.mark.parametrize("architecture", [TINY, FAST], ids=["johnson", "fast"])
 
 
 def random_images(*shape: int, seed: int = 0) -> Tensor:
@@ -49,6 +49,15 @@ def test_output_has_exactly_the_inputs_size(
     network = initial_network(Architecture(width=2, blocks=1, downsampling=downsampling, kernel=kernel), 0)
     images = random_images(batch, 3, height, width)
     stylized = stylize(network, images)
+    assert stylized.shape == images.shape
+    assert torch.isfinite(stylized).all()
+
+
+@given(height=st.integers(MINIMUM_SIDE, 70), width=st.integers(MINIMUM_SIDE, 70), batch=st.integers(1, 2))
+@settings(max_examples=60, deadline=None, derandomize=True)
+def test_the_fast_networks_output_too(height: int, width: int, batch: int) -> None:
+    images = random_images(batch, 3, height, width)
+    stylized = stylize(initial_network(FAST, 0), images)
     assert stylized.shape == images.shape
     assert torch.isfinite(stylized).all()
 
@@ -82,7 +91,15 @@ def test_an_architecture_that_cannot_work_is_refused(
         Architecture(width=width, blocks=blocks, downsampling=downsampling, kernel=kernel)
 
 
-@pytest.mark.parametrize("architecture", [*PRESETS.values(), TINY], ids=[*PRESETS, "tiny"])
+@pytest.mark.parametrize(
+    ("half", "quarter", "trunk", "blocks"), [(0, 1, 1, 1), (1, 0, 1, 1), (1, 1, 0, 1), (1, 1, 1, -1)]
+)
+def test_a_fast_architecture_that_cannot_work_is_refused(half: int, quarter: int, trunk: int, blocks: int) -> None:
+    with pytest.raises(OptionError, match=r"at least 1 and blocks at least 0, got \(.*\) and -?\d"):
+        FastArchitecture(half, quarter, trunk, blocks)
+
+
+@pytest.mark.parametrize("architecture", [Architecture(width=32, blocks=5), TINY], ids=["quality", "tiny"])
 def test_parameters_are_those_of_the_layers_in_the_paper(architecture: Architecture) -> None:
     """Johnson et al. (2016), supplementary table 1, without the biases that normalisation takes away again."""
     width, kernel = architecture.width, architecture.kernel
@@ -92,19 +109,38 @@ def test_parameters_are_those_of_the_layers_in_the_paper(architecture: Architect
     blocks = architecture.blocks * 2 * (9 * bottom**2 + 2 * bottom)
     up = sum(9 * 2 * w * w + 2 * w for w in (width, 2 * width))
     head = width * 3 * kernel**2 + 3
-    assert parameter_count(TransformerNet(architecture)) == stem + down + blocks + up + head
+    assert parameter_count(architecture.network()) == stem + down + blocks + up + head
+
+
+@pytest.mark.parametrize(("name", "most"), [("balanced", 450_000), ("realtime", 350_000)])
+def test_small_presets_are_small(name: str, most: int) -> None:
+    """At four bytes each, and 20 thousand for graph, description and preview, ``realtime`` stays below 1.5 MB."""
+    assert parameter_count(preset(name).network()) < most
+
+
+def test_quality_has_the_names_that_its_files_have() -> None:
+    names = list(preset("quality").network().state_dict())
+    assert len(names) == 47
+    assert names[:4] == ["stem.1.weight", "stem.2.weight", "stem.2.bias", "down.0.1.weight"]
+    assert names[9:12] == ["blocks.0.first.1.weight", "blocks.0.first.2.weight", "blocks.0.first.2.bias"]
+    assert names[-5:] == [
+        "up.1.conv.1.weight",
+        "up.1.conv.2.weight",
+        "up.1.conv.2.bias",
+        "head.1.weight",
+        "head.1.bias",
+    ]
 
 
 @pytest.mark.parametrize("name", PRESETS)
 def test_no_transposed_convolution_and_no_normalisation_over_the_batch(name: str) -> None:
-    kinds = {type(module) for module in TransformerNet(preset(name)).modules()}
+    kinds = {type(module) for module in preset(name).network().modules()}
     assert not kinds & {nn.ConvTranspose2d, nn.BatchNorm2d}
 
 
-@pytest.mark.parametrize("name", PRESETS)
-def test_every_convolution_pads_by_reflection(name: str) -> None:
+def test_every_convolution_pads_by_reflection() -> None:
     """Zero padding darkens the border of the picture, and the darkness wanders inwards block by block."""
-    network = TransformerNet(preset(name))
+    network = preset("quality").network()
     convolutions = [module for module in network.modules() if isinstance(module, nn.Conv2d)]
     paddings = [module for module in network.modules() if isinstance(module, nn.ReflectionPad2d)]
     assert all(convolution.padding == (0, 0) for convolution in convolutions)
@@ -113,16 +149,19 @@ def test_every_convolution_pads_by_reflection(name: str) -> None:
     ]
 
 
-def test_a_uniform_picture_stays_uniform_to_its_border() -> None:
-    stylized = stylize(initial_network(TINY, 0), torch.full((1, 3, 33, 50), 0.3))
+@both
+def test_a_uniform_picture_stays_uniform_to_its_border(architecture: NetworkShape) -> None:
+    """No zeros that pad show, and no pixel of a block differs from its neighbours: there is no grid to unlearn."""
+    stylized = stylize(initial_network(architecture, 0), torch.full((1, 3, 33, 50), 0.3))
     spread = stylized.amax(dim=(2, 3)) - stylized.amin(dim=(2, 3))
     assert spread.max() < 1e-4
 
 
-def test_a_periodic_picture_is_stylised_periodically_away_from_its_border() -> None:
+@both
+def test_a_periodic_picture_is_stylised_periodically_away_from_its_border(architecture: NetworkShape) -> None:
     """Moving by the network's multiple moves the result; the border's reach is a few dozen pixels."""
     stripes = random_images(1, 3, 16, 16).tile(1, 1, 12, 12)
-    network = initial_network(TINY, 0)
+    network = initial_network(architecture, 0)
     inner = stylize(network, stripes)[..., 64:-64, 64:-64]
     torch.testing.assert_close(inner[..., 16:, :], inner[..., :-16, :], rtol=0, atol=1e-4)
     torch.testing.assert_close(inner[..., 16:], inner[..., :-16], rtol=0, atol=1e-4)
@@ -158,15 +197,41 @@ def test_a_convolution_by_blocks_is_the_convolution(block: int, bias: bool) -> N
         torch.testing.assert_close(blocked(features), expected, rtol=1e-5, atol=1e-5)
 
 
-def test_pictures_of_a_batch_do_not_know_each_other() -> None:
-    network = initial_network(TINY, 0)
+def test_a_convolution_of_the_doubled_map_is_that_of_the_doubled_map() -> None:
+    """But for two pixels at the edges, where the map is continued by zeros and not by what doubling makes there."""
+    layer = DoublingConv2d(5, 3)
+    features = random_images(2, 5, 6, 9)
+    with torch.no_grad():
+        expected = nn.functional.conv2d(doubled(features), layer.weight, layer.bias)
+        found = layer(features)
+    assert found.shape == (2, 3, 12, 18)
+    torch.testing.assert_close(found[..., 2:-2, 2:-2], expected[..., 1:-1, 1:-1], rtol=1e-5, atol=1e-5)
+
+
+def test_the_fast_networks_end_is_one_convolution_at_full_resolution() -> None:
+    """Of the doubled features beside the picture, but for the two pixels that see zeros."""
+    network = initial_network(FAST, 0)
+    half, picture = random_images(1, 4, 12, 14), random_images(1, 3, 26, 30, seed=1)
+    beside = torch.cat([doubled(half), picture[..., 1:-1, 1:-1]], dim=1)
+    with torch.no_grad():
+        kernel = torch.cat([network.get_parameter("head.weight"), network.get_parameter("detail.weight")], dim=1)
+        expected = nn.functional.conv2d(beside, kernel, network.get_parameter("head.bias")) / 4 + 0.5
+        found = network._pixels(half, picture)  # type: ignore[operator]
+    assert found.shape == (1, 3, 24, 28)
+    torch.testing.assert_close(found[..., 2:-2, 2:-2], expected[..., 1:-1, 1:-1], rtol=1e-5, atol=1e-5)
+
+
+@both
+def test_pictures_of_a_batch_do_not_know_each_other(architecture: NetworkShape) -> None:
+    network = initial_network(architecture, 0)
     images = random_images(3, 3, 20, 24)
     alone = torch.cat([stylize(network, image[None]) for image in images])
     torch.testing.assert_close(stylize(network, images), alone, rtol=0, atol=1e-5)
 
 
-def test_training_and_evaluation_compute_the_same() -> None:
-    network = initial_network(TINY, 0)
+@both
+def test_training_and_evaluation_compute_the_same(architecture: NetworkShape) -> None:
+    network = initial_network(architecture, 0)
     images = random_images(1, 3, 20, 24)
     assert torch.equal(stylize(network.train(), images), stylize(network.eval(), images))
 
@@ -194,8 +259,9 @@ def test_making_a_network_leaves_the_global_generator_alone() -> None:
     assert torch.equal(torch.rand(3), expected)
 
 
-def test_every_parameter_learns() -> None:
-    network = initial_network(TINY, 0)
+@both
+def test_every_parameter_learns(architecture: NetworkShape) -> None:
+    network = initial_network(architecture, 0)
     loss = (network(random_images(1, 3, 18, 22)) - random_images(1, 3, 18, 22, seed=1)).square().mean()
     gradients = torch.autograd.grad(loss, list(network.parameters()))
     assert all(gradient.abs().sum() > 0 for gradient in gradients)

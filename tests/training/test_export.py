@@ -196,7 +196,7 @@ def test_the_network_given_is_left_as_it_was(
 ) -> None:
     """Training may go on after an export in the middle of it."""
     monkeypatch.setattr(module, "to_onnx", lambda pictures: onnx.load(tiny_style.exported.path))
-    network = TransformerNet(TINY).to(memory_format=torch.channels_last).train()
+    network = TINY.network().to(memory_format=torch.channels_last).train()
     network.load_state_dict(tiny_style.network.state_dict())
     export_network(network, recipe, output=tmp_path / "tiny.onnx")
     assert network.training
