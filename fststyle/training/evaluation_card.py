@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from fststyle.atomic import atomic_path
 from fststyle.training.detectors import Finding
@@ -13,6 +14,10 @@ from fststyle.training.reference import STARTS, Start
 
 START_NAMES: dict[Start, str] = {"noise": "white noise", "photo": "the photo"}
 _COLOURS: dict[Start, str] = {"noise": "tab:blue", "photo": "tab:green"}
+_LABELS: dict[Start, dict[str, Any]] = {  # apart even where both stand at about the same iteration
+    "noise": {"xytext": (4, 5), "ha": "left", "color": "tab:blue"},
+    "photo": {"xytext": (-4, -13), "ha": "right", "color": "tab:green"},
+}
 
 
 def write_curves(evaluation: Evaluation, path: Path) -> None:
@@ -30,11 +35,13 @@ def write_curves(evaluation: Evaluation, path: Path) -> None:
         equivalent = evaluation.equivalent(start)
         if equivalent is not None:
             axes.plot([equivalent], [network], "o", color=_COLOURS[start])
-            axes.annotate(str(equivalent), (equivalent, network), (4, 5), textcoords="offset points")
+            axes.annotate(str(equivalent), (equivalent, network), textcoords="offset points", **_LABELS[start])
     axes.axhline(network, color="tab:red", label=f"fast network: {network:.3f}")
     untouched = mean_losses(evaluation.untouched)["total"]
     axes.axhline(untouched, color="grey", linestyle="--", label=f"untouched photo: {untouched:.3f}")
     axes.set(xlabel="iteration", ylabel="mean loss", yscale="log", title=_title(evaluation))
+    # Without a line search the first steps can overshoot by any amount, which would flatten all the rest.
+    axes.set_ylim(top=1.5 * max([untouched, network, *(evaluation.curve(start)[0] for start in evaluation.descents)]))
     axes.yaxis.set_major_formatter("{x:g}")
     axes.yaxis.set_minor_formatter("{x:g}")
     axes.tick_params(axis="y", which="minor", labelsize=7)
@@ -42,6 +49,13 @@ def write_curves(evaluation: Evaluation, path: Path) -> None:
     axes.legend()
     with atomic_path(path) as temporary:
         figure.savefig(temporary, format="png", dpi=120)
+
+
+def _shares(layers: Mapping[str, float]) -> str:
+    """Names, with their shares where these differ."""
+    if len(set(layers.values())) == 1:
+        return ", ".join(layers)
+    return ", ".join(f"{name} ({share:g})" for name, share in layers.items())
 
 
 def _title(evaluation: Evaluation) -> str:
@@ -62,8 +76,8 @@ def card(evaluation: Evaluation, *, curves: str | None, strip: str) -> str:
         f"Preset {style.preset or 'not named'}, {style.metadata.get('parameters', 0):,} parameters, "
         f"{style.bytes / 1e6:.1f} MB.",
         f"Trained for {recipe.steps:,} steps of {recipe.batch} photos. Loss of {recipe.vgg} ({recipe.pooling} "
-        f"pooling): content weight {recipe.content_weight:g} on {', '.join(recipe.content_layers)}; style weight "
-        f"{recipe.style_weight:g} on {', '.join(recipe.style_layers)}; total variation {recipe.tv_weight:g}; style "
+        f"pooling): content weight {recipe.content_weight:g} on {_shares(recipe.content_layers)}; style weight "
+        f"{recipe.style_weight:g} on {_shares(recipe.style_layers)}; total variation {recipe.tv_weight:g}; style "
         f"scale {recipe.style_scale:g}.",
         f"![photo, painting, network, optimiser]({strip})",
         "## Losses",

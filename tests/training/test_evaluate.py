@@ -268,6 +268,8 @@ def test_the_card_names_what_was_measured(evaluation: Evaluation, tmp_path: Path
     assert "not measured: no checkpoint given" in text
     without = card(dataclasses.replace(evaluation, descents={}), curves=None, strip="strip.png")
     assert "left out" in without
+    uneven = dataclasses.replace(evaluation.recipe, style_layers={"relu1_1": 1.0, "relu2_1": 0.5})
+    assert "relu1_1 (1), relu2_1 (0.5)" in card(dataclasses.replace(evaluation, recipe=uneven), curves=None, strip="")
     write_curves(evaluation, tmp_path / "curves.png")
     with Image.open(tmp_path / "curves.png") as drawn:
         assert drawn.size[0] > 500
