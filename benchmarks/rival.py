@@ -33,11 +33,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import platformdirs
 from cold_start import photograph
 from in_turn import Racer, in_turn
 from PIL import Image
 
+from fststyle.cache import cache_folder
 from fststyle.machine import describe_machine
 from fststyle.serving.bench import one_style_a_preset
 from fststyle.serving.engine import Engine
@@ -75,8 +75,7 @@ def clocks() -> tuple[float, float]:
 
 def rival_model() -> Path:
     """The other package's file, installed if it is not in the cache yet; not the one that was measured is an error."""
-    cache = os.environ.get("FSTSTYLE_CACHE") or platformdirs.user_cache_path("fststyle")
-    environment = Path(cache) / "rival" / f"{RIVAL}-{VERSION}"
+    environment = cache_folder() / "rival" / f"{RIVAL}-{VERSION}"
     if not list(environment.rglob(MODEL)):
         print(f"installing {RIVAL} {VERSION} into {environment}", file=sys.stderr)
         venv.create(environment, with_pip=True, clear=True)

@@ -30,8 +30,9 @@ from fststyle.machine import describe_machine
 from fststyle.nn.losses import PerceptualLoss
 from fststyle.nn.pixels import to_pixels
 from fststyle.training.evaluate import (
-    LOSS_KEYS,
     Pictures,
+    Setting,
+    descent_finder,
     equivalent_iterations,
     load_photos,
     loss_recipe,
@@ -42,7 +43,7 @@ from fststyle.training.export import export
 from fststyle.training.fit import fit, painting_loss
 from fststyle.training.module import to_float
 from fststyle.training.recipe import Recipe, read_recipe, recipe_from_dict
-from fststyle.training.reference import DescentCache, descend, descent_keys
+from fststyle.training.reference import DescentCache
 from fststyle.training.run import Run
 
 SIZE = 256
@@ -103,19 +104,10 @@ def optimiser_curve(
     loss: PerceptualLoss, recipe: Recipe, photos: Pictures, arguments: argparse.Namespace
 ) -> list[float]:
     """Mean loss after each iteration from white noise; what is in the cache is not computed again."""
-    cache = DescentCache()
-    settings = {key: recipe.to_dict()[key] for key in LOSS_KEYS}
-    settings |= {"iterations": arguments.iterations, "seed": 0, "bfloat16": arguments.bf16}
-    key = descent_keys(loss, load_rgb(arguments.painting), start="noise", **settings)
-    curves = []
-    for photo in photos:
-        found = cache.load(key(photo))
-        if found is None:
-            found = descend(
-                loss, photo, "noise", iterations=arguments.iterations, seed=0, machine="", bfloat16=arguments.bf16
-            )
-            cache.store(key(photo), found)
-        curves.append([losses["total"] for losses in found.losses])
+    machine = describe_machine("torch", "onnxruntime-gpu", "onnxruntime")  # as evaluate says it: the cache is one
+    setting = Setting(size=SIZE, iterations=arguments.iterations, bfloat16=arguments.bf16)
+    find = descent_finder(loss, recipe, load_rgb(arguments.painting), setting, "noise", machine, DescentCache())
+    curves = [[losses["total"] for losses in find(photo, lambda number, total: None).losses] for photo in photos]
     return [float(value) for value in np.mean(curves, axis=0)]
 
 

@@ -17,9 +17,9 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from filelock import FileLock
-from platformdirs import user_cache_path
 
 from fststyle.atomic import atomic_path
+from fststyle.cache import cache_folder
 from fststyle.downloads import Progress, matches
 from fststyle.errors import DownloadError, OutputError, WeightsError
 from fststyle.nn.weight_files import (
@@ -47,7 +47,6 @@ __all__ = [
 ]
 
 FILE_VARIABLE = "FSTSTYLE_VGG_WEIGHTS"
-CACHE_VARIABLE = "FSTSTYLE_CACHE"
 logger = logging.getLogger(__name__)
 
 
@@ -95,12 +94,6 @@ def named_file() -> Path | None:
 def cache_path(architecture: str) -> Path:
     """Where the weights of an architecture are kept once fetched; the file need not exist."""
     return cache_folder() / "weights" / f"{architecture}.safetensors"
-
-
-def cache_folder() -> Path:
-    """Where what can be fetched or computed again is kept: ``$FSTSTYLE_CACHE``, or the user's cache folder."""
-    root = os.environ.get(CACHE_VARIABLE)
-    return Path(root) if root else user_cache_path("fststyle")
 
 
 def read_cache(vgg: VGGArchitecture, sources: Iterable[Source] = SOURCES) -> VGGWeights:

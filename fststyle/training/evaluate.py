@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -31,7 +32,7 @@ from fststyle.training.export import LARGEST_DIFFERENCE, check_parity, weights_d
 from fststyle.training.onnx_graph import on_cpu
 from fststyle.training.photos import find_photos
 from fststyle.training.recipe import Recipe, read_recipe, recipe_from_dict
-from fststyle.training.reference import STARTS, Descent, DescentCache, Start, descend, descent_keys
+from fststyle.training.reference import STARTS, Descent, DescentCache, Start, Watch, descend, descent_keys
 from fststyle.training.stability import Stylise, stability
 
 LOSS_KEYS = (
@@ -241,10 +242,7 @@ def _descents(
 ) -> dict[Start, list[Descent]]:
     if not setting.iterations:
         return {}
-    values = recipe.to_dict()
-    shared = {key: values[key] for key in LOSS_KEYS}
-    shared |= {"iterations": setting.iterations, "seed": setting.seed, "bfloat16": setting.bfloat16}
-    keys = {start: descent_keys(loss, painting, start=start, **shared) for start in STARTS}
+    finders = {start: descent_finder(loss, recipe, painting, setting, start, machine, cache) for start in STARTS}
     found: dict[Start, list[Descent]] = {start: [] for start in STARTS}
     total = len(STARTS) * len(photos) * setting.iterations
     for number, photo in enumerate(photos):
@@ -255,23 +253,34 @@ def _descents(
             def watch(iteration: int, value: float, before: int = before, text: str = text) -> None:
                 told(before + iteration, total, f"{text}, loss {value:.3f}")
 
-            key = keys[start](photo)
-            descent = cache.load(key)
-            if descent is None:
-                descent = descend(
-                    loss,
-                    photo,
-                    start,
-                    iterations=setting.iterations,
-                    seed=setting.seed,
-                    machine=machine,
-                    bfloat16=setting.bfloat16,
-                    watch=watch,
-                )
-                cache.store(key, descent)
+            found[start].append(finders[start](photo, watch))
             told(before + setting.iterations, total, text)
-            found[start].append(descent)
     return found
+
+
+def descent_finder(
+    loss: PerceptualLoss,
+    recipe: Recipe,
+    painting: NDArray[np.uint8],
+    setting: Setting,
+    start: Start,
+    machine: str,
+    cache: DescentCache,
+) -> Callable[[NDArray[np.uint8], Watch], Descent]:
+    """Gives for a photo, uint8 [H, W, 3], what the optimiser makes of it: from the ``cache``, or computed and kept."""
+    values = recipe.to_dict()
+    how: dict[str, Any] = {"iterations": setting.iterations, "seed": setting.seed, "bfloat16": setting.bfloat16}
+    key = descent_keys(loss, painting, start=start, **how, **{name: values[name] for name in LOSS_KEYS})
+
+    def find(photo: NDArray[np.uint8], watch: Watch) -> Descent:
+        kept = cache.load(key(photo))
+        if kept is not None:
+            return kept
+        descent = descend(loss, photo, start, machine=machine, watch=watch, **how)
+        cache.store(key(photo), descent)
+        return descent
+
+    return find
 
 
 def _seconds(stylise: Stylise, photo: Pictures) -> float:

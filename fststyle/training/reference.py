@@ -30,11 +30,11 @@ from PIL import Image
 from torch import Tensor
 
 from fststyle.atomic import atomic_path, atomic_write, make_folder
+from fststyle.cache import cache_folder
 from fststyle.errors import InputError, TrainingError
 from fststyle.images import load_rgb
 from fststyle.nn.losses import PerceptualLoss
 from fststyle.nn.pixels import noise, to_image, to_pixels
-from fststyle.nn.weights import cache_folder
 
 Start = Literal["noise", "photo"]
 STARTS: tuple[Start, ...] = ("noise", "photo")
