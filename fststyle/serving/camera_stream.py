@@ -30,7 +30,9 @@ class FileCamera:
     def __init__(self, path: Path, wishes: Wishes) -> None:
         """Errors are those of :class:`~fststyle.serving.video_reader.VideoReader`."""
         self.name, self._paced = str(path), wishes.paced
-        self._reader = VideoReader(path, VideoSettings(), max_size=None, max_pixels=MAX_PIXELS, threads=_THREADS)
+        self._reader = VideoReader(
+            path, VideoSettings(), max_size=None, max_pixels=MAX_PIXELS, threads=_THREADS, quick=True
+        )
         self.size, self.rate = self._reader.info.size, float(self._reader.info.rate)
 
     def shots(self) -> Iterator[Shot]:
@@ -92,7 +94,7 @@ class StreamCamera:
         try:
             for frame in self._container.decode(video=0):
                 at = time.perf_counter()
-                pixels = to_rgb(frame, (frame.width, frame.height), reformatter)
+                pixels = to_rgb(frame, (frame.width, frame.height), reformatter, quick=True)
                 yield Shot(orientation_of(frame).apply(pixels), at), frame.time or 0.0
         except av.FFmpegError as error:
             raise InputError(f"{self.name} gives no more frames: {reason(error)}") from error

@@ -1,9 +1,10 @@
-"""A video -> the same video in a style: decoding, network and encoding each in a thread of its own."""
+"""A video -> the same video in a style: decoding, network and encoding each in threads of their own."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from fractions import Fraction
 from heapq import merge
@@ -14,12 +15,12 @@ from typing import Any, TypeAlias
 import fststyle
 from fststyle.atomic import atomic_path, check_output
 from fststyle.errors import OptionError
-from fststyle.images import MAX_PIXELS, Picture
+from fststyle.images import MAX_PIXELS
 from fststyle.serving.channel import Channel, beside
 from fststyle.serving.ffmpeg import av
-from fststyle.serving.stabilize import Stabilizer
-from fststyle.serving.stylizer import Look, Stages, Stylizer
+from fststyle.serving.stylizer import Look, Stylizer
 from fststyle.serving.video_formats import Target, VideoSettings, target_for
+from fststyle.serving.video_network import FrameNetwork
 from fststyle.serving.video_reader import Frame, VideoInfo, VideoReader
 from fststyle.serving.video_resume import Partial, SegmentWriter, reserved
 from fststyle.serving.video_writer import VideoWriter, lone_encoder
@@ -87,9 +88,18 @@ def stylise_video(
     """
     target = check_video_target(source, output, settings, force=force)
     started, threads = time.perf_counter(), stylizer.engine.threads
-    reader = VideoReader(source, settings, max_size=look.max_size, max_pixels=stylizer.max_pixels, threads=threads)
+    reader = VideoReader(
+        source,
+        settings,
+        max_size=look.max_size,
+        max_pixels=stylizer.max_pixels,
+        threads=threads,
+        quick=look.strength == 1 and not look.keep_color,  # nothing of the frame itself is shown
+    )
     with reader:
-        run = _Run(stylizer, Look(strength=look.strength, keep_color=look.keep_color), settings, reader.info)
+        own = Look(strength=look.strength, keep_color=look.keep_color)
+        network = FrameNetwork(stylizer, own, reader.info.size, stabilize=settings.stabilize)
+        run = _Run(network, reader.info)
         job = _Job(reader, target, output, force=force, threads=threads, run=run, progress=progress)
         if resume:
             with reserved(output):
@@ -104,9 +114,9 @@ def stylise_video(
         rate=reader.info.rate,
         seconds=float(run.end * reader.info.time_base),
         codec=target.codec_name,
-        cuts=run.stabilizer.cuts if run.stabilizer else 0,
+        cuts=network.stabilizer.cuts if network.stabilizer else 0,
         took=time.perf_counter() - started,
-        milliseconds=run.stages.milliseconds,
+        milliseconds=network.stages.milliseconds,
         copied=copied,
         left_out=left_out,
         resumed=job.taken_over,
@@ -154,7 +164,7 @@ class _Job:
             copied, left_out = _share_out(self._reader, writer, self._output)
             names = [_label(stream) for stream in copied]  # once the reader is closed they must not be touched
             self._run.all(self._reader.items(copied), writer.write, self._progress)
-            with self._run.stages.measure("encode"):
+            with self._run.network.stages.measure("encode"):
                 writer.finish()
         return names, left_out
 
@@ -238,15 +248,12 @@ def _weight(item: Item) -> int:
 
 
 class _Run:
-    """The middle of the road and its two neighbours. The network runs in the thread that calls, where a signal's
-    exception arrives; it stops the others.
+    """The middle of the road and its two neighbours. The thread that calls waits for the network, and is where a
+    signal's exception arrives; it stops the others.
     """
 
-    def __init__(self, stylizer: Stylizer, look: Look, settings: VideoSettings, info: VideoInfo) -> None:
-        self._stylizer = stylizer.steady() if settings.stabilize else stylizer
-        self._look, self._expected = look, info.frames
-        self.stabilizer = Stabilizer() if settings.stabilize else None
-        self.stages = Stages()
+    def __init__(self, network: FrameNetwork, info: VideoInfo) -> None:
+        self.network, self._expected = network, info.frames
         self.frames, self.end = 0, 0
         self._known = 0
 
@@ -262,14 +269,16 @@ class _Run:
         with (
             beside(lambda: self._decode(source, decoded), decoded),
             beside(lambda: self._encode(stylised, write), stylised),
+            closing(self.network.run(decoded)) as made,
         ):
-            for item in decoded:
+            for item in made:
                 if not isinstance(item, Frame):
                     stylised.put(item)
                     continue
-                frame = self._stylise(item)
+                self.frames += 1
+                self.end = max(self.end, item.pts + item.duration)
                 if self.frames > self._known:
-                    stylised.put(frame)
+                    stylised.put(item)
                 if progress is not None:
                     progress(self.frames, self._expected)
             stylised.finish()
@@ -277,7 +286,7 @@ class _Run:
     def _decode(self, source: Iterable[Item], decoded: Channel[Item]) -> None:
         items = iter(source)
         while True:
-            with self.stages.measure("decode"):
+            with self.network.stages.measure("decode"):
                 item = next(items, None)
             if item is None:
                 decoded.finish()
@@ -286,14 +295,5 @@ class _Run:
 
     def _encode(self, stylised: Channel[Item], write: Callable[[Item], None]) -> None:
         for item in stylised:
-            with self.stages.measure("encode"):
+            with self.network.stages.measure("encode"):
                 write(item)
-
-    def _stylise(self, frame: Frame) -> Frame:
-        pixels = self._stylizer.stylise(Picture(frame.pixels), self._look, self.stages).pixels
-        if self.stabilizer is not None:
-            with self.stages.measure("stabilize"):
-                pixels = self.stabilizer(frame.pixels, pixels)
-        self.frames += 1
-        self.end = max(self.end, frame.pts + frame.duration)
-        return Frame(pixels, frame.pts, frame.duration)

@@ -76,15 +76,23 @@ class VideoReader:
     """
 
     def __init__(
-        self, path: Path, settings: VideoSettings, *, max_size: int | None, max_pixels: int, threads: int
+        self,
+        path: Path,
+        settings: VideoSettings,
+        *,
+        max_size: int | None,
+        max_pixels: int,
+        threads: int,
+        quick: bool = False,
     ) -> None:
-        """``max_size``: limit of the longer side in pixels; a larger video is scaled down to even sizes.
+        """``max_size``: limit of the longer side in pixels; a larger video is scaled down to even sizes. ``quick``: as
+        in :func:`~fststyle.serving.video_picture.to_rgb`.
 
         :raises InputError: the file cannot be read, is damaged, has no video, or has nothing between start and end.
         :raises UnsupportedFormatError: it is no video, or one of a kind that cannot be treated correctly.
         :raises ImageTooLargeError: frames of more than ``max_pixels``.
         """
-        self.path, self._settings, self._threads = path, settings, threads
+        self.path, self._settings, self._threads, self._quick = path, settings, threads, quick
         self.skipped = 0
         container, stream = self._open()
         try:
@@ -249,7 +257,7 @@ class VideoReader:
             raise InputError(f"{self.path} is cut short: it ends at {reached:.2f} s of {length:.2f} s")
 
     def _convert(self, frame: av.VideoFrame, timeline: Timeline, reformatter: VideoReformatter) -> Frame:
-        pixels = self.info.orientation.apply(to_rgb(frame, self.info.stored_size, reformatter))
+        pixels = self.info.orientation.apply(to_rgb(frame, self.info.stored_size, reformatter, quick=self._quick))
         pts, duration = timeline.place(frame)
         return Frame(pixels, pts, duration)
 
