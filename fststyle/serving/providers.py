@@ -23,7 +23,7 @@ _INSTALL_CUDA = 'pip install "onnxruntime-gpu[cuda,cudnn]"'
 _FATAL = 4
 # How ONNX Runtime names the errors that a file is to blame for, whatever device it should run on.
 _MODEL_ERRORS = {"InvalidProtobuf", "InvalidGraph", "NoModel", "NoSuchFile"}
-_CUDA_OPTIONS = {
+CUDA_OPTIONS = {
     # Exhaustive search, the default, runs every algorithm once for every new size of picture: seconds for each.
     "cudnn_conv_algo_search": "HEURISTIC",
     # The default doubles the memory taken at each extension, and never gives any back.
@@ -82,7 +82,7 @@ def _cuda_session(model: Path | bytes, threads: int) -> tuple[Any, str]:
             onnxruntime.preload_dlls()
     onnxruntime.set_default_logger_severity(_FATAL)
     network, precision = _for_gpu(model)
-    session = _session(network, [(CUDA, _CUDA_OPTIONS), CPU], threads)
+    session = _session(network, [(CUDA, CUDA_OPTIONS), CPU], threads)
     if CUDA not in session.get_providers():
         reason = _cuda_library_failure() or said.getvalue().partition("\n")[0] or "it gives no reason"
         raise DeviceError(f"ONNX Runtime cannot use CUDA: {reason}; {_INSTALL_CUDA} brings NVIDIA's libraries")

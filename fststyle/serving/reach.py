@@ -116,7 +116,7 @@ def _convolution(graph: Graph, node: Node, source: Map) -> Map:
         axis.windowed(-pad, reach - pad, stride)
         for axis, (reach, stride, pad) in zip(source.axes, _kernel(node, graph), strict=True)
     )
-    channels = _sides(graph, node.inputs[1])[0] if node.operator == "Conv" else source.channels
+    channels = sides(graph, node.inputs[1])[0] if node.operator == "Conv" else source.channels
     return Map((height, width), source.places, channels)
 
 
@@ -127,7 +127,7 @@ def _transposed_convolution(graph: Graph, node: Node, source: Map) -> Map:
         axis.windowed(Fraction(pad - reach, stride), Fraction(pad, stride), Fraction(1, stride))
         for axis, (reach, stride, pad) in zip(source.axes, _kernel(node, graph), strict=True)
     )
-    return Map((height, width), source.places, _sides(graph, node.inputs[1])[1] * node.integer("group", 1))
+    return Map((height, width), source.places, sides(graph, node.inputs[1])[1] * node.integer("group", 1))
 
 
 def _pad(graph: Graph, node: Node, source: Map) -> Map:
@@ -208,7 +208,7 @@ _FOLLOWED = {
 }
 
 
-def _sides(graph: Graph, name: str) -> tuple[int, ...]:
+def sides(graph: Graph, name: str) -> tuple[int, ...]:
     """The shape of a weight, which may be computed from others by a last Reshape to sides that are known."""
     if name in graph.tensors:
         return graph.tensors[name].dims
