@@ -20,9 +20,9 @@ VideoReformatter = av.video.reformatter.VideoReformatter
 ColorRange = av.video.reformatter.ColorRange
 _Flags = av.video.reformatter.Interpolation
 _SCALING = _Flags.BICUBIC | _Flags.ACCURATE_RND | _Flags.FULL_CHR_H_INT | _Flags.FULL_CHR_H_INP
-# FFmpeg has a loop of its own for this one, which takes a twentieth of the time.
+# Of YUV with halved chroma FFmpeg makes RGB in a loop of its own then, in a twentieth of the time.
 _QUICK = _Flags.BICUBIC
-# Exact rounding has no effect that can be measured on the way back, and takes two fifths of the time.
+# On the way back exact rounding would move chroma by a sixteenth of a level, and takes two fifths of the time.
 _BACK = _Flags.BICUBIC | _Flags.FULL_CHR_H_INP
 # ITU-T H.273 codes of matrix coefficients, as FFmpeg's frames carry them.
 _RGB, _BT709, _UNSPECIFIED, _BT601 = 0, 1, 2, 6
@@ -116,7 +116,7 @@ def to_rgb(
 
     Alpha is dropped and more than 8 bits are rounded. Transfer and primaries stay those of the video. ``quick``, which
     has no effect where there is anything to scale: chroma is repeated and not interpolated, and values are rounded
-    down, by 1 to 1.5 levels on average and 3 at most; no difference to a network.
+    down, by a level or so; that is no difference to a network.
     """
     colour = colour_of(frame)
     quick = quick and size == (frame.width, frame.height)
