@@ -8,6 +8,7 @@ import os
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
+from mmap import mmap
 from pathlib import Path
 
 from fststyle.errors import OutputError
@@ -46,7 +47,7 @@ def atomic_path(path: Path | str, *, overwrite: bool = True) -> Iterator[Path]:
             temporary.unlink(missing_ok=True)
 
 
-def atomic_write(path: Path | str, data: bytes, *, overwrite: bool = True) -> None:
+def atomic_write(path: Path | str, data: bytes | mmap, *, overwrite: bool = True) -> None:
     """Writes ``data`` to ``path`` as :func:`atomic_path` does, with its errors."""
     with atomic_path(path, overwrite=overwrite) as temporary:
         try:

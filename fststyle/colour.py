@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageCms
 
+from fststyle.errors import UnsupportedFormatError
+
 # Pillow's mode for each ICC colour space signature that a still picture may carry.
 _MODES = {"RGB ": "RGB", "GRAY": "L", "CMYK": "CMYK", "Lab ": "LAB"}
 # ITU-R BT.601, the luma that JPEG and JFIF use.
@@ -21,6 +23,29 @@ def srgb_profile() -> bytes:
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     # ICC.1:2010, 7.2.8: bytes 24 to 35 hold the time of creation; fixed, so that equal pictures are equal files.
     return profile[:24] + bytes.fromhex("07e8 0001 0001 0000 0000 0000") + profile[36:]
+
+
+def colour_and_alpha(image: Image.Image, name: str) -> tuple[Image.Image, Image.Image | None]:
+    """Colour (L, RGB, CMYK, LAB or YCbCr, 8 bits each) and alpha (L) of a loaded image, which messages call ``name``.
+
+    :raises UnsupportedFormatError: its pixels are floating-point numbers.
+    """
+    if image.mode == "F":
+        raise UnsupportedFormatError(
+            f"{name} has floating-point pixels, whose range is not defined; save it with 8 or 16 bits"
+        )
+    if image.mode.startswith("I"):
+        values = np.asarray(image).astype(np.int64).clip(0, 65535)
+        transparent = image.info.get("transparency")
+        alpha = Image.fromarray(((values != transparent) * 255).astype(np.uint8)) if transparent is not None else None
+        return Image.fromarray(((values + 128) // 257).astype(np.uint8)), alpha
+    if image.has_transparency_data:
+        both = image.convert("LA" if image.mode in ("LA", "La") else "RGBA")
+        *bands, alpha = both.split()
+        return bands[0] if len(bands) == 1 else Image.merge("RGB", bands), alpha
+    if image.mode in ("L", "RGB", "CMYK", "LAB", "YCbCr"):
+        return image, None
+    return image.convert("L" if image.mode == "1" else "RGB"), None
 
 
 def to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:

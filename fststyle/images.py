@@ -7,29 +7,32 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from io import BytesIO
 from math import ceil
+from mmap import mmap
 from pathlib import Path
 from typing import IO
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+from PIL.ImageFile import ImageFile
 from PIL.JpegImagePlugin import JpegImageFile
 
 from fststyle.atomic import atomic_path, atomic_write
-from fststyle.colour import srgb_profile, to_srgb
+from fststyle.colour import colour_and_alpha, srgb_profile, to_srgb
 from fststyle.errors import (
     FststyleError,
     ImageTooLargeError,
     InputError,
     OptionError,
     OutputError,
-    UnsupportedFormatError,
 )
 from fststyle.exif import read_exif
 from fststyle.formats import FORMATS, HEADER_BYTES, Format, recognise
-from fststyle.strips import upright_pixels
+from fststyle.large_files import LARGE, encoded_in_strips, loaded_rows, stored_rows
+from fststyle.strips import resized, upright_pixels
 
 __all__ = [
     "MAX_PIXELS",
@@ -38,6 +41,7 @@ __all__ = [
     "atomic_write",
     "decode",
     "encode",
+    "encode_for_file",
     "from_pillow",
     "load_rgb",
     "picture_size",
@@ -96,17 +100,15 @@ class Picture:
         size = _limited_size(self.size, max_size)
         if size == self.size:
             return self
-        small = np.asarray(Image.fromarray(self.pixels).resize(size, Image.Resampling.LANCZOS))
-        alpha = self.alpha
-        if alpha is not None:
-            alpha = np.asarray(Image.fromarray(alpha).resize(size, Image.Resampling.LANCZOS))
+        small = _scaled(self.pixels, size)
+        alpha = None if self.alpha is None else _scaled(self.alpha, size)
         return replace(self, pixels=small, alpha=alpha)
 
 
 def read_picture(path: Path | str, *, max_pixels: int = MAX_PIXELS, max_size: int | None = None) -> Picture:
     """The first frame of a picture file; ``max_size`` and errors are those of :func:`decode`."""
     with _opened(path) as file:
-        return _decode(file, str(path), max_pixels, max_size)
+        return _decode(file, str(path), max_pixels, max_size, Path(path))
 
 
 def picture_size(path: Path | str, *, max_pixels: int = MAX_PIXELS) -> tuple[int, int]:
@@ -160,12 +162,7 @@ def encode(picture: Picture, format_name: str, *, keep_metadata: bool = False) -
     :raises OptionError: the picture has transparency and the format cannot hold it.
     :raises OutputError: the format cannot hold a picture of that size.
     """
-    target = FORMATS[format_name]
-    if not target.alpha and picture.alpha is not None:
-        if picture.alpha.min() < 255:
-            able = ", ".join(entry.name for entry in FORMATS.values() if entry.options and entry.alpha)
-            raise OptionError(f"the picture has transparency, which {target.name} cannot hold; write one of: {able}")
-        picture = replace(picture, alpha=None)
+    target, picture = FORMATS[format_name], _holdable(picture, FORMATS[format_name])
     options = dict(target.options)
     if keep_metadata and picture.exif is not None:
         options["exif"] = picture.exif
@@ -175,9 +172,34 @@ def encode(picture: Picture, format_name: str, *, keep_metadata: bool = False) -
     try:
         to_pillow(picture).save(buffer, target.name, icc_profile=srgb_profile(), **options)
     except (OSError, ValueError, RuntimeError) as error:
-        width, height = picture.size
-        raise OutputError(f"{target.name} cannot hold this picture of {width} x {height} pixels: {error}") from error
+        raise _cannot_hold(picture, target, error) from error
     return buffer.getvalue()
+
+
+def encode_for_file(picture: Picture, format_name: str, *, keep_metadata: bool = False) -> bytes | mmap:
+    """As :func:`encode`, but what is large is written in strips and lies in a temporary file, if libvips is there."""
+    target = FORMATS[format_name]
+    kept = _holdable(picture, target)
+    try:
+        data = encoded_in_strips(kept.pixels, kept.alpha, target.name, kept.exif if keep_metadata else None)
+    except OSError as error:
+        raise _cannot_hold(picture, target, error) from error
+    return encode(kept, format_name, keep_metadata=keep_metadata) if data is None else data
+
+
+def _holdable(picture: Picture, target: Format) -> Picture:
+    """Without an alpha channel that the format has no place for, if it says nothing."""
+    if target.alpha or picture.alpha is None:
+        return picture
+    if picture.alpha.min() < 255:
+        able = ", ".join(entry.name for entry in FORMATS.values() if entry.options and entry.alpha)
+        raise OptionError(f"the picture has transparency, which {target.name} cannot hold; write one of: {able}")
+    return replace(picture, alpha=None)
+
+
+def _cannot_hold(picture: Picture, target: Format, error: Exception) -> OutputError:
+    width, height = picture.size
+    return OutputError(f"{target.name} cannot hold this picture of {width} x {height} pixels: {error}")
 
 
 @contextlib.contextmanager
@@ -189,9 +211,9 @@ def _opened(path: Path | str) -> Iterator[IO[bytes]]:
         raise InputError(f"cannot read {path}: {error.strerror or error}") from error
 
 
-def _decode(file: IO[bytes], name: str, max_pixels: int, max_size: int | None) -> Picture:
+def _decode(file: IO[bytes], name: str, max_pixels: int, max_size: int | None, path: Path | None = None) -> Picture:
     with _header(file, name, max_pixels) as (image, source):
-        return _picture(image, name, source.name, max_size).limited(max_size)
+        return _picture(image, name, source.name, max_size, path).limited(max_size)
 
 
 @contextlib.contextmanager
@@ -235,13 +257,16 @@ def _limited_size(size: tuple[int, int], max_size: int | None) -> tuple[int, int
     return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
 
 
-def _picture(image: Image.Image, name: str, format_name: str, max_size: int | None = None) -> Picture:
+def _picture(
+    image: Image.Image, name: str, format_name: str, max_size: int | None = None, path: Path | None = None
+) -> Picture:
     size = _limited_size(image.size, max_size)
     box = _draft(image, size) if isinstance(image, JpegImageFile) else None
-    image.load()
-    exif, orientation = read_exif(image)
+    stored = stored_rows(image, path, name) if box is None and isinstance(image, ImageFile) else loaded_rows(image)
+    exif, orientation = read_exif(stored.header)
     if box is None:
-        pixels, alpha = upright_pixels(image, orientation, lambda strip: _srgb_and_alpha(strip, name))
+        split = partial(_srgb_and_alpha, name=name)
+        pixels, alpha = upright_pixels(stored.size, stored.rows, orientation, split)
         return Picture(pixels, alpha, format_name, exif)
     colour, _ = _srgb_and_alpha(image, name)
     colour = colour.resize(size, Image.Resampling.LANCZOS, box)
@@ -250,8 +275,14 @@ def _picture(image: Image.Image, name: str, format_name: str, max_size: int | No
     return Picture(np.asarray(colour), None, format_name, exif)
 
 
+def _scaled(pixels: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
+    if pixels.shape[0] * pixels.shape[1] > LARGE:
+        return resized(pixels, size)
+    return np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.LANCZOS))
+
+
 def _srgb_and_alpha(image: Image.Image, name: str) -> tuple[Image.Image, Image.Image | None]:
-    colour, alpha = _split(image, name)
+    colour, alpha = colour_and_alpha(image, name)
     return to_srgb(colour, image.info.get("icc_profile")), alpha
 
 
@@ -264,23 +295,3 @@ def _draft(image: JpegImageFile, size: tuple[int, int]) -> tuple[float, float, f
         return None
     drafted = image.draft(None, (ceil(size[0] * _DRAFT_MARGIN), ceil(size[1] * _DRAFT_MARGIN)))
     return drafted[1] if drafted is not None and image.size != full else None
-
-
-def _split(image: Image.Image, name: str) -> tuple[Image.Image, Image.Image | None]:
-    """Colour (L, RGB, CMYK, LAB or YCbCr, 8 bits each) and alpha (L) of a loaded image."""
-    if image.mode == "F":
-        raise UnsupportedFormatError(
-            f"{name} has floating-point pixels, whose range is not defined; save it with 8 or 16 bits"
-        )
-    if image.mode.startswith("I"):
-        values = np.asarray(image).astype(np.int64).clip(0, 65535)
-        transparent = image.info.get("transparency")
-        alpha = Image.fromarray(((values != transparent) * 255).astype(np.uint8)) if transparent is not None else None
-        return Image.fromarray(((values + 128) // 257).astype(np.uint8)), alpha
-    if image.has_transparency_data:
-        both = image.convert("LA" if image.mode in ("LA", "La") else "RGBA")
-        *bands, alpha = both.split()
-        return bands[0] if len(bands) == 1 else Image.merge("RGB", bands), alpha
-    if image.mode in ("L", "RGB", "CMYK", "LAB", "YCbCr"):
-        return image, None
-    return image.convert("L" if image.mode == "1" else "RGB"), None

@@ -5,6 +5,7 @@ Pillow holds four bytes for each pixel of a colour picture, and each step of its
 
 from __future__ import annotations
 
+import mmap
 from collections.abc import Callable, Iterator
 from math import ceil, floor, prod
 
@@ -20,6 +21,7 @@ IN_MEMORY = 512 * 2**20
 removes with the process, however that ends; what of it is in memory the system may write out when it needs the room.
 """
 
+Rows = Callable[[slice], Image.Image]
 Split = Callable[[Image.Image], tuple[Image.Image, Image.Image | None]]
 
 # Where a row and a column of the stored picture are in the upright one, by EXIF's orientation.
@@ -55,28 +57,37 @@ def pixel_array(*shape: int) -> NDArray[np.uint8]:
         return np.memmap(file, np.uint8, "w+", shape=shape)
 
 
-def upright_pixels(
-    image: Image.Image, orientation: int, split: Split
-) -> tuple[NDArray[np.uint8], NDArray[np.uint8] | None]:
-    """Pixels, uint8 [H, W, 3], and alpha, uint8 [H, W] or None, of a loaded image that is stored in ``orientation``.
+def forget(array: NDArray[np.uint8]) -> None:
+    """Takes what lies in a temporary file out of this process's memory, and only from there; other arrays stay."""
+    mapped = getattr(array, "_mmap", None)  # of np.memmap, and of its views
+    if mapped is not None and hasattr(mapped, "madvise"):
+        mapped.madvise(mmap.MADV_DONTNEED)
 
-    ``split`` gives colour in RGB and alpha in L of an image of any height.
+
+def upright_pixels(
+    size: tuple[int, int], rows: Rows, orientation: int, split: Split
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8] | None]:
+    """Pixels, uint8 [H, W, 3], and alpha, uint8 [H, W] or None, of a picture that is stored in ``orientation`` and has
+    ``size`` (width, height) there.
+
+    ``rows`` gives any rows of it, ``split`` colour in RGB and alpha in L of an image of any height.
     """
-    width, height = image.size
+    width, height = size
     sides = (width, height) if orientation in _TURNED else (height, width)
     pixels, alpha = pixel_array(*sides, 3), None
     view = _VIEWS.get(orientation, np.asarray)
-    for rows in strips(width, height):
-        colour, transparency = split(image.crop((0, rows.start, width, rows.stop)))
-        view(pixels)[rows] = np.asarray(colour)
+    for strip in strips(width, height):
+        colour, transparency = split(rows(strip))
+        view(pixels)[strip] = np.asarray(colour)
         if transparency is not None:
             alpha = pixel_array(*sides) if alpha is None else alpha
-            view(alpha)[rows] = np.asarray(transparency)
+            view(alpha)[strip] = np.asarray(transparency)
+        forget(pixels)
     return pixels, alpha
 
 
 def resized(pixels: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
-    """uint8 [H, W, 3] at ``size`` (width, height), by Lanczos; the same to rounding however it is cut into strips.
+    """uint8 [H, W, 3] or [H, W] at ``size`` (width, height), by Lanczos; the same to rounding however it is cut.
 
     Pillow makes whole pixels of what one direction gives before it goes on with the other, and begins with the one that
     is less work for the height at hand: here it is always the rows.
@@ -84,7 +95,7 @@ def resized(pixels: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint
     height, width = pixels.shape[:2]
     if size == (width, height):
         return pixels
-    result = pixel_array(size[1], size[0], 3)
+    result = pixel_array(size[1], size[0], *pixels.shape[2:])
     scale = height / size[1]
     margin = ceil(3 * max(1.0, scale)) + 1  # Lanczos reaches over three pixels of the coarser grid
     for rows in strips(size[0], size[1]):
@@ -95,4 +106,6 @@ def resized(pixels: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint
         box = (0, top - first, size[0], bottom - first)
         strip = across.resize((size[0], rows.stop - rows.start), Image.Resampling.LANCZOS, box)
         result[rows] = np.asarray(strip)
+        forget(pixels)
+        forget(result)
     return result

@@ -26,6 +26,7 @@ ARROWS: dict[str, set[str]] = {
 BASE_PACKAGES = {"click", "filelock", "numpy", "onnxruntime", "PIL", "platformdirs", "rich"}
 # What an extra adds, and for which modules, or whole folders, of these parts alone.
 EXTRA_PACKAGES = {
+    "large_files.py": {"pyvips"},
     "serving/camera_opencv.py": {"cv2"},
     "serving/ffmpeg.py": {"av"},
     "serving/half.py": {"onnx"},

@@ -14,7 +14,7 @@ import click
 from fststyle.cli.batch import Request, stylize_files
 from fststyle.cli.report import as_json
 from fststyle.errors import OptionError
-from fststyle.images import MAX_PIXELS, decode, encode, read_picture
+from fststyle.images import MAX_PIXELS, decode, encode_for_file, read_picture
 from fststyle.serving.memory import LARGEST_UNTILED
 from fststyle.serving.stylizer import Look, Stages, Stylizer, check_target, write
 from fststyle.serving.tile_choice import DEFAULT_TILE, Tiling, parse_tile
@@ -172,9 +172,9 @@ def _stylize_stream(request: Request, load: Callable[[], dict[str, Stylizer]], s
         write(picture, target, force=request.force, keep_metadata=request.keep_metadata, stages=stages)
     else:
         with stages.measure("encode"):
-            data = encode(picture, picture.result_format, keep_metadata=request.keep_metadata)
+            encoded = encode_for_file(picture, picture.result_format, keep_metadata=request.keep_metadata)
         with stages.measure("write"):
-            sys.stdout.buffer.write(data)
+            sys.stdout.buffer.write(encoded)
             sys.stdout.buffer.flush()
     if request.as_json:
         places = {"input": source, "output": STREAM if target is None else str(target), "style": style}

@@ -17,6 +17,7 @@ import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from mmap import mmap
 from pathlib import Path
 
 from fststyle.atomic import atomic_path, make_folder
@@ -133,7 +134,7 @@ class Journal:
 
     def write(
         self,
-        data: bytes,
+        data: bytes | mmap,
         target: Path,
         *,
         source: Path,

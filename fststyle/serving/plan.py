@@ -8,7 +8,7 @@ from pathlib import Path
 
 from fststyle.errors import OptionError, OutputError
 from fststyle.formats import format_for
-from fststyle.images import Picture, encode
+from fststyle.images import Picture, encode_for_file
 from fststyle.serving.folder import Photo, output_folder
 from fststyle.serving.journal import Journal, Settings, State, Version
 from fststyle.serving.names import Job, Names
@@ -108,7 +108,7 @@ class Planner:
             write(picture, job.target, force=self._force, keep_metadata=self._keep_metadata, stages=stages)
             return
         with stages.measure("encode"):
-            data = encode(picture, format_for(job.target).name, keep_metadata=self._keep_metadata)
+            data = encode_for_file(picture, format_for(job.target).name, keep_metadata=self._keep_metadata)
         with stages.measure("write"):
             self.journal.write(
                 data,

@@ -17,7 +17,7 @@ from PIL import Image
 from fststyle.atomic import atomic_write, check_output, make_folder
 from fststyle.errors import DeviceError, InputError, ModelError, OptionError
 from fststyle.formats import format_for
-from fststyle.images import MAX_PIXELS, Picture, decode, encode, from_pillow, read_picture, to_pillow
+from fststyle.images import MAX_PIXELS, Picture, decode, encode, encode_for_file, from_pillow, read_picture, to_pillow
 from fststyle.serving.engine import Engine
 from fststyle.serving.look import Look
 from fststyle.serving.providers import CPU, Device
@@ -260,7 +260,7 @@ def write(picture: Picture, path: Path, *, force: bool, keep_metadata: bool, sta
     """
     stages = stages or Stages()
     with stages.measure("encode"):
-        data = encode(picture, format_for(path).name, keep_metadata=keep_metadata)
+        data = encode_for_file(picture, format_for(path).name, keep_metadata=keep_metadata)
     with stages.measure("write"):
         make_folder(path.parent)
         atomic_write(path, data, overwrite=force)

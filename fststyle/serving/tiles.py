@@ -24,7 +24,7 @@ from fststyle.serving.memory import OVERHEAD
 from fststyle.serving.providers import CPU
 from fststyle.serving.receptive_field import ReceptiveField, receptive_field
 from fststyle.serving.tile_choice import SMALLEST_TILE, Progress, Tiling
-from fststyle.strips import pixel_array, resized
+from fststyle.strips import forget, pixel_array, resized
 
 THUMBNAIL_SIDE = 1024
 """Pixels of the longer side of what the statistics are measured on; smaller pictures are their own thumbnail."""
@@ -160,6 +160,8 @@ def run_tiles(
             inner = tile.inner
         assert engine is not None
         result[tile.rows, tile.columns] = tile.cut(engine.trimmed(pixels[tile.seen], tile.trim))
+        forget(pixels)
+        forget(result)
         if progress:
             progress(tiling, done)
     return result
