@@ -98,7 +98,7 @@ def resized(pixels: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint
     result = pixel_array(size[1], size[0], *pixels.shape[2:])
     scale = height / size[1]
     margin = ceil(3 * max(1.0, scale)) + 1  # Lanczos reaches over three pixels of the coarser grid
-    for rows in strips(size[0], size[1]):
+    for rows in strips(max(size[0], ceil(width * scale)), size[1]):  # neither it nor its source is larger
         top, bottom = rows.start * scale, min(float(height), rows.stop * scale)
         first, last = max(0, floor(top) - margin), min(height, ceil(bottom) + margin)
         source = Image.fromarray(np.ascontiguousarray(pixels[first:last]))

@@ -73,6 +73,20 @@ def test_resizing_is_pillows_along_one_axis_after_the_other(small_strips: None, 
     assert np.abs(resized(np.asarray(image), size) - expected).max() <= 1
 
 
+def test_reducing_takes_few_rows_of_the_source_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fststyle.strips.STRIP_PIXELS", 2000)
+    taken: list[int] = []
+    from_array = Image.fromarray
+
+    def noted(array: np.ndarray) -> Image.Image:
+        taken.append(array.shape[0])
+        return from_array(array)
+
+    monkeypatch.setattr(Image, "fromarray", noted)
+    resized(noise(1000, 100, 3), (10, 100))
+    assert max(taken) <= 20 + 2 * 32  # those of a strip, and what Lanczos reaches beyond it
+
+
 def test_the_same_size_is_the_same_array() -> None:
     pixels = noise(4, 5, 3)
     assert resized(pixels, (5, 4)) is pixels
