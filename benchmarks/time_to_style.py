@@ -123,7 +123,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as temporary:
         folder = arguments.out or Path(temporary)
         curve = Curve(loss, photos, max(1, recipe.steps // arguments.points))
-        run = Run(arguments.painting, arguments.photos, folder, sample_every=10 * recipe.steps, quiet=True)
+        run = Run((arguments.painting,), arguments.photos, folder, sample_every=10 * recipe.steps, quiet=True)
         fitted = fit(recipe, run, callbacks=[curve])
         output = export(fitted.checkpoint, folder / f"{recipe.name}.onnx", force=True)
         whole = time.perf_counter() - curve.started - curve.measuring

@@ -22,8 +22,10 @@ DEFAULT_STYLE = "starry_night"
 FOLDER_VARIABLE = "FSTSTYLE_STYLES"
 METADATA_KEY, PREVIEW_KEY = "fststyle", "fststyle.preview"
 DIGESTS_FILE = "SHA256SUMS"
-METADATA_FORMAT = 1
-"""The layout of the metadata that this version reads; a file that says more needs a newer fststyle."""
+METADATA_FORMAT, PALETTE_FORMAT = 1, 2
+"""The layouts of the metadata that this version reads, for one style and for several; a file that says more needs a
+newer fststyle.
+"""
 
 Origin = Literal["shipped", "user", "file"]
 
@@ -197,9 +199,12 @@ def parse_metadata(stored: Mapping[str, str], path: Path) -> dict[str, Any]:
         raise ModelError(f"{path} has damaged metadata: {error}") from error
     if not isinstance(metadata, dict):
         raise ModelError(f"{path} has damaged metadata: expected a JSON object")
-    if metadata.get("format") != METADATA_FORMAT:
+    if metadata.get("format") not in (METADATA_FORMAT, PALETTE_FORMAT):
         found = metadata.get("format")
-        raise ModelError(f"{path} has metadata of format {found!r}; this fststyle reads {METADATA_FORMAT}: update it")
+        raise ModelError(
+            f"{path} has metadata of format {found!r}; this fststyle reads {METADATA_FORMAT} and {PALETTE_FORMAT}: "
+            "update it"
+        )
     return metadata
 
 

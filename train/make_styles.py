@@ -72,9 +72,11 @@ def make(recipe_file: Path, arguments: argparse.Namespace) -> Path:
     from fststyle.training.run import Run
 
     recipe = read_recipe(recipe_file)
-    run = Run(painting=arguments.paintings / recipe.file, photos=arguments.photos, out=arguments.runs / recipe.name)
-    if not run.painting.is_file():
-        raise InputError(f"the painting of {recipe.name!r} is not there: {run.painting}")
+    paintings = tuple(arguments.paintings / style.file for style in (recipe.styles or (recipe,)))
+    for painting in paintings:
+        if not painting.is_file():
+            raise InputError(f"a painting of {recipe.name!r} is not there: {painting}")
+    run = Run(paintings=paintings, photos=arguments.photos, out=arguments.runs / recipe.name)
     fitted = fit(recipe, dataclasses.replace(run, resume=run.checkpoint.exists()))
     if fitted.stopped_by is not None:
         raise StoppedError(fitted.stopped_by)

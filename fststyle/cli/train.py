@@ -99,7 +99,7 @@ def train(
             f"{folder} holds a run already; go on with --resume, replace it with --force, or choose --out"
         )
     run = Run(
-        painting=painting,
+        paintings=(painting,),
         photos=photos,
         out=folder,
         accelerator=device,

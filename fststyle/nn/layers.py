@@ -61,6 +61,24 @@ class DoublingConv2d(nn.Conv2d):
         return torch.einsum("pah,qbk,oihk->opqiab", self.ramps, self.ramps, self.weight * gain).flatten(0, 2)
 
 
+class StyleNorm(nn.InstanceNorm2d):
+    """Instance normalisation with a learnt scale and shift for each channel (Ulyanov et al. 2016, arXiv:1607.08022).
+
+    Where ``weight`` and ``bias`` are [N, C], each of the N pictures is scaled and shifted by its own (Dumoulin et al.
+    2017, arXiv:1610.07629, "conditional instance normalization").
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__(channels, affine=True)
+
+    def forward(self, features: Tensor) -> Tensor:
+        if self.weight.ndim == 1:
+            return super().forward(features)
+        normal = F.instance_norm(features, eps=self.eps)
+        scale, shift = (tensor.to(normal.dtype)[..., None, None] for tensor in (self.weight, self.bias))
+        return normal * scale + shift
+
+
 class ConvNorm(nn.Sequential):
     """Reflection padding, convolution and instance normalisation with a learnt scale and shift.
 
@@ -71,7 +89,7 @@ class ConvNorm(nn.Sequential):
         super().__init__(
             nn.ReflectionPad2d(kernel // 2),
             nn.Conv2d(inputs, outputs, kernel, stride, bias=False),
-            nn.InstanceNorm2d(outputs, affine=True),
+            StyleNorm(outputs),
         )
 
 

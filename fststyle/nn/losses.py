@@ -73,23 +73,31 @@ class _Gram(torch.autograd.Function):
         return gradient.transpose(1, 2).view(features.shape)
 
 
-def content_loss(features: Tensor, target: Tensor) -> Tensor:
-    """Mean squared difference over the variance of ``target`` over space, both [N, C, H, W]; a scalar, averaged over
-    N.
-    """
+def content_errors(features: Tensor, target: Tensor) -> Tensor:
+    """Mean squared difference over the variance of ``target`` over space, both [N, C, H, W] -> [N]."""
     features, target = in_full_precision(features), in_full_precision(target)
     error = (features - target).square().mean(dim=(1, 2, 3))
     variance = (target - target.mean(dim=(2, 3), keepdim=True)).square().mean(dim=(1, 2, 3))
-    return (error / (variance + EPSILON)).mean()
+    return error / (variance + EPSILON)
 
 
-def style_loss(gram: Tensor, target: Tensor) -> Tensor:
-    """Squared Frobenius distance of Gram matrices over the squared norm of ``target``; a scalar, averaged over N.
+def content_loss(features: Tensor, target: Tensor) -> Tensor:
+    """:func:`content_errors`, averaged over N: a scalar."""
+    return content_errors(features, target).mean()
+
+
+def style_errors(gram: Tensor, target: Tensor) -> Tensor:
+    """Squared Frobenius distance of Gram matrices over the squared norm of ``target`` -> [N].
 
     ``gram`` is [N, C, C]; ``target`` is [1, C, C] for one painting, or [N, C, C] for one each.
     """
     error = (gram - target).square().sum(dim=(1, 2))
-    return (error / (target.square().sum(dim=(1, 2)) + EPSILON)).mean()
+    return error / (target.square().sum(dim=(1, 2)) + EPSILON)
+
+
+def style_loss(gram: Tensor, target: Tensor) -> Tensor:
+    """:func:`style_errors`, averaged over N: a scalar."""
+    return style_errors(gram, target).mean()
 
 
 def total_variation(images: Tensor) -> Tensor:
@@ -146,6 +154,11 @@ class LossWeights:
                 raise OptionError(f"{part} layers need shares of at least 0 with a sum above 0, got {dict(layers)}")
         if min(self.content, self.style, self.total_variation) < 0:
             raise OptionError("content, style and total-variation weights must be at least 0")
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """All that are needed of the VGG."""
+        return (*self.content_layers, *self.style_layers)
 
 
 def weighted_mean(losses: Mapping[str, Tensor], shares: Mapping[str, float]) -> Tensor:

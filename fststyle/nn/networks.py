@@ -24,8 +24,8 @@ __all__ = [
 
 PRESETS: dict[str, NetworkShape] = {
     "quality": Architecture(width=32, blocks=5),
-    "balanced": FastArchitecture(half=32, quarter=32, trunk=64, blocks=5),
-    "realtime": FastArchitecture(half=16, quarter=16, trunk=48, blocks=3),
+    "balanced": FastArchitecture(half=32, quarter=32, trunk=64, blocks=3, fine=2),
+    "realtime": FastArchitecture(half=16, quarter=16, trunk=48, blocks=1, fine=2),
 }
 
 

@@ -75,7 +75,7 @@ class SampleGrid(pl.Callback):
 
     @torch.no_grad()
     def draw(self, module: StyleModule) -> np.ndarray[Any, np.dtype[np.uint8]]:
-        """uint8 [2 * size, SAMPLES * size, 3] RGB."""
+        """uint8 RGB, squares of size x size: :data:`SAMPLES` across, the photos and below them each style's results."""
         recipe = module.recipe
         if self.images is None:
             batches = PhotoBatches(
@@ -83,8 +83,8 @@ class SampleGrid(pl.Callback):
             )
             self.images = to_float(batches.make(0).photos)
         photos = self.images.to(module.device)
-        stylized = module.network.forward(photos).float().clamp(0, 1)  # forward: not worth compiling once more
-        grid = torch.cat([torch.cat(list(row), dim=2) for row in (photos, stylized)], dim=1)
+        rows = [photos, *(stylized.float().clamp(0, 1) for stylized in module.samples(photos))]
+        grid = torch.cat([torch.cat(list(row), dim=2) for row in rows], dim=1)
         return (grid * 255).round().byte().permute(1, 2, 0).cpu().numpy()
 
 

@@ -10,14 +10,15 @@ import torch
 from torch import Tensor
 
 from fststyle.errors import InputError, ModelError, OptionError
-from fststyle.nn.networks import TransformerNet, preset
+from fststyle.nn.multi_style_net import AnyNet, MultiStyleNet
+from fststyle.nn.networks import initial_network, preset
 from fststyle.styles import StyleInfo, find_style
 from fststyle.training.recipe import Recipe, recipe_from_dict
 
 CHECKPOINT_SUFFIX = ".ckpt"
 
 
-def load_network(checkpoint: Path) -> tuple[TransformerNet, Recipe]:
+def load_network(checkpoint: Path) -> tuple[AnyNet, Recipe]:
     """The network of a checkpoint of ours and its recipe, for export and evaluation.
 
     :raises InputError: no such file.
@@ -28,7 +29,7 @@ def load_network(checkpoint: Path) -> tuple[TransformerNet, Recipe]:
         recipe = recipe_from_dict(contents["recipe"])
     except OptionError as error:
         raise ModelError(f"{checkpoint} holds a recipe that this fststyle cannot use: {error}") from error
-    return _network(recipe.preset, contents["state_dict"], checkpoint), recipe
+    return _network(recipe, contents["state_dict"], checkpoint), recipe
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
@@ -44,7 +45,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     return contents
 
 
-def load_start(name_or_path: str) -> TransformerNet:
+def load_start(name_or_path: str) -> AnyNet:
     """The network of a style by name, of an exported file, or of a checkpoint: what a new training can start from.
 
     :raises StyleNotFoundError: no such style; the nearest name is offered.
@@ -56,25 +57,45 @@ def load_start(name_or_path: str) -> TransformerNet:
     return exported_network(find_style(name_or_path))
 
 
-def exported_network(style: StyleInfo) -> TransformerNet:
+def exported_network(style: StyleInfo) -> AnyNet:
     """The network inside an exported style, from the initialisers that bear its tensors' names.
 
     :raises ModelError: the file holds other tensors than its preset has.
     """
     initializers = {tensor.name: tensor for tensor in onnx.load(style.path).graph.initializer}
-    expected = preset(style.preset).network().state_dict()
+    recipe = exported_recipe(style)
+    expected = empty_network(recipe).state_dict()
     tensors = {
         name: torch.from_numpy(onnx.numpy_helper.to_array(initializers[name]).copy())
         for name in expected
         if name in initializers
     }
-    return _network(style.preset, tensors, style.path)
+    return _network(recipe, tensors, style.path)
 
 
-def _network(name: str, tensors: dict[str, Tensor], origin: Path) -> TransformerNet:
-    network = preset(name).network()
+def exported_recipe(style: StyleInfo) -> Recipe:
+    """What an exported style was trained with; :class:`~fststyle.errors.ModelError` if it does not say it well."""
+    try:
+        return recipe_from_dict(style.metadata["recipe"])
+    except (OptionError, KeyError) as error:
+        raise ModelError(f"{style.path} holds no recipe that this fststyle can use: {error}") from error
+
+
+def empty_network(recipe: Recipe, seed: int = 0) -> AnyNet:
+    """A random network of the recipe's preset, for one style or for those of a palette and the photo itself."""
+    architecture = preset(recipe.preset)
+    network = initial_network(architecture, seed)
+    if not recipe.styles:
+        return network
+    palette = MultiStyleNet(architecture, recipe.rows)
+    palette.begin_with(network)
+    return palette
+
+
+def _network(recipe: Recipe, tensors: dict[str, Tensor], origin: Path) -> AnyNet:
+    network = empty_network(recipe)
     try:
         network.load_state_dict(tensors)
     except RuntimeError as error:
-        raise ModelError(f"{origin} does not fit preset {name!r}: its tensors differ") from error
+        raise ModelError(f"{origin} does not fit preset {recipe.preset!r}: its tensors differ") from error
     return network.eval()

@@ -10,6 +10,7 @@ import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import product
 from pathlib import Path, PurePath
 from typing import Any
 
@@ -22,11 +23,12 @@ from numpy.typing import NDArray
 import fststyle
 from fststyle.atomic import atomic_write, check_output, make_folder
 from fststyle.errors import ModelError, OptionError, OutputError, ParityError
-from fststyle.nn.networks import MINIMUM_SIDE, TransformerNet, parameter_count
-from fststyle.styles import METADATA_FORMAT, METADATA_KEY, PREVIEW_KEY
+from fststyle.nn.multi_style_net import PHOTO, AnyNet
+from fststyle.nn.networks import MINIMUM_SIDE, parameter_count
+from fststyle.styles import METADATA_FORMAT, METADATA_KEY, PALETTE_FORMAT, PREVIEW_KEY
 from fststyle.training.checkpoint import load_network
-from fststyle.training.onnx_graph import INPUT, OUTPUT, PictureNet, on_cpu, to_onnx
-from fststyle.training.preview import preview_jpeg
+from fststyle.training.onnx_graph import INPUT, OUTPUT, STYLES, PictureNet, on_cpu, to_onnx
+from fststyle.training.preview import LONG_SIDE, preview_jpeg
 from fststyle.training.recipe import Recipe
 
 PARITY_SHAPES = ((1, 16, 16), (2, 17, 33), (1, 31, 301), (3, 250, 131))
@@ -70,7 +72,7 @@ def export(
 
 
 def export_network(
-    network: TransformerNet,
+    network: AnyNet,
     recipe: Recipe,
     *,
     output: Path,
@@ -80,10 +82,13 @@ def export_network(
 ) -> Exported:
     """Write an ONNX file with one input, ``image``, and one output, ``stylized``: uint8 [batch, height, width, 3] RGB.
 
-    Every dimension is free, height and width from 16 pixels. Beside the network the file carries what :func:`describe`
-    returns, as JSON under ``fststyle``, and a small JPEG in base64 under ``fststyle.preview``: what the network makes
-    of ``preview_photo`` or, without one, of a scene drawn by this package. ``figures`` are measurements of the style,
-    of JSON's types.
+    Every dimension is free, height and width from 16 pixels. A palette's file has a second input, ``styles``: float32
+    weights of the photo itself and then of each style, in the order of ``styles`` in the metadata.
+
+    Beside the network the file carries what :func:`describe` returns, as JSON under ``fststyle``, and a small JPEG in
+    base64 under ``fststyle.preview``: what the network makes of ``preview_photo`` or, without one, of a scene drawn by
+    this package. A palette's file has one for each style under ``fststyle.preview.NAME``, half as large. ``figures``
+    are measurements of the style, of JSON's types.
 
     The file's bytes are run against ``network`` before they are written, atomically; nothing is written if that fails.
 
@@ -97,7 +102,6 @@ def export_network(
     if not all(torch.isfinite(parameter).all() for parameter in network.parameters()):
         raise ModelError(f"the network of {recipe.name!r} holds values that are not finite; it cannot be exported")
     pictures = on_cpu(network)
-    preview = preview_jpeg(pictures, preview_photo)
     model = to_onnx(pictures)
     model.producer_name, model.producer_version = "fststyle", fststyle.__version__
     model.graph.name = recipe.name
@@ -105,7 +109,7 @@ def export_network(
         model,
         {
             METADATA_KEY: json.dumps(describe(network, recipe, figures=figures or {}), ensure_ascii=False),
-            PREVIEW_KEY: base64.b64encode(preview).decode("ascii"),
+            **_previews(pictures, recipe, preview_photo),
         },
     )
     content = model.SerializeToString()
@@ -113,6 +117,18 @@ def export_network(
     make_folder(output.parent)
     atomic_write(output, content, overwrite=force)
     return Exported(output, len(content), parity)
+
+
+def _previews(pictures: PictureNet, recipe: Recipe, photo: Path | None) -> dict[str, str]:
+    if not pictures.styles:
+        jpegs = {PREVIEW_KEY: preview_jpeg(pictures, photo)}
+    else:
+        rows = zip(recipe.styles, torch.eye(pictures.styles)[1:], strict=True)
+        jpegs = {
+            f"{PREVIEW_KEY}.{style.name}": preview_jpeg(pictures, photo, row, side=LONG_SIDE // 2)
+            for style, row in rows
+        }
+    return {key: base64.b64encode(jpeg).decode("ascii") for key, jpeg in jpegs.items()}
 
 
 def _check_output(output: Path, *, force: bool) -> None:
@@ -125,17 +141,20 @@ def _check_output(output: Path, *, force: bool) -> None:
         raise OutputError(f"cannot write {output}: {folder} is not a folder that can be written to")
 
 
-def describe(network: TransformerNet, recipe: Recipe, *, figures: Mapping[str, Any]) -> dict[str, Any]:
+def describe(network: AnyNet, recipe: Recipe, *, figures: Mapping[str, Any]) -> dict[str, Any]:
     """What the file says of itself, in JSON's types. Paths of the machine that trained it are reduced to names."""
     values = recipe.to_dict()
-    for key in ("file", "start"):
-        if PurePath(values[key]).is_absolute():
-            values[key] = PurePath(values[key]).name
+    for part in (values, *values.get("styles", ())):
+        for key in {"file", "start"} & part.keys():
+            if PurePath(part[key]).is_absolute():
+                part[key] = PurePath(part[key]).name
+    # A file of several styles has another format, so that a program which would not give their weights refuses it.
     return {
-        "format": METADATA_FORMAT,
+        "format": PALETTE_FORMAT if recipe.styles else METADATA_FORMAT,
         "name": recipe.name,
         "preset": recipe.preset,
         "painting": dataclasses.asdict(recipe.painting),
+        **({"styles": [PHOTO, *(style.name for style in recipe.styles)]} if recipe.styles else {}),
         "recipe": values,
         "figures": dict(figures),
         "versions": {"fststyle": fststyle.__version__, "torch": torch.__version__, "onnx": onnx.__version__},
@@ -147,7 +166,7 @@ def describe(network: TransformerNet, recipe: Recipe, *, figures: Mapping[str, A
     }
 
 
-def weights_digest(network: TransformerNet) -> str:
+def weights_digest(network: AnyNet) -> str:
     """SHA-256 of the network's tensors, which an exported file's initialisers of the same names have too.
 
     For each tensor, sorted by name: the line ``name shape`` (``head.1.weight 3x32x9x9``) and then the values as
@@ -167,10 +186,10 @@ def check_parity(content: bytes, pictures: PictureNet) -> Parity:
     """
     session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
     counts = np.zeros(256, dtype=np.int64)
-    for images in parity_images():
+    for images, weights in product(parity_images(), parity_weights(pictures.styles)):
         with torch.no_grad():
-            expected = pictures(torch.from_numpy(images)).numpy()
-        got = np.asarray(session.run([OUTPUT], {INPUT: images})[0])
+            expected = pictures(torch.from_numpy(images), *map(torch.from_numpy, weights)).numpy()
+        got = np.asarray(session.run([OUTPUT], {INPUT: images, **dict(zip([STYLES], weights, strict=False))})[0])
         if got.shape != expected.shape or got.dtype != expected.dtype:
             raise ParityError(
                 f"the exported network gives {got.dtype} {list(got.shape)} for an image of {list(images.shape)}, "
@@ -186,6 +205,16 @@ def check_parity(content: bytes, pictures: PictureNet) -> Parity:
             f"accepted: {LARGEST_DIFFERENCE}/255 and {WITHIN_ONE:.1%}"
         )
     return parity
+
+
+def parity_weights(styles: int) -> Iterator[tuple[NDArray[np.float32], ...]]:
+    """What a network takes beside pictures: nothing, or the weights of its styles, of one alone and of a mix of all."""
+    if not styles:
+        yield ()
+        return
+    random = np.random.default_rng(1)
+    yield (np.eye(styles, dtype=np.float32)[random.integers(styles)],)
+    yield (random.dirichlet(np.ones(styles)).astype(np.float32),)
 
 
 def parity_images() -> Iterator[NDArray[np.uint8]]:

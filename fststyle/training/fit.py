@@ -23,13 +23,14 @@ from fststyle.errors import DependencyError, ModelError
 from fststyle.nn.allocator import keep_freed_memory
 from fststyle.nn.devices import computes_bfloat16
 from fststyle.nn.losses import PerceptualLoss
-from fststyle.nn.networks import TransformerNet, initial_network, preset
+from fststyle.nn.multi_style_net import AnyNet, MultiStyleNet
 from fststyle.nn.vgg import VGGFeatures
 from fststyle.nn.weights import load_vgg_weights
 from fststyle.training.callbacks import Progress, SampleGrid, StopOnSignal
-from fststyle.training.checkpoint import load_start, read_checkpoint
+from fststyle.training.checkpoint import empty_network, load_start, read_checkpoint
 from fststyle.training.module import StyleModule
 from fststyle.training.painting import style_images
+from fststyle.training.palette import PaletteModule, palette_loss
 from fststyle.training.photos import Photos
 from fststyle.training.recipe import Precision, Recipe, recipe_from_dict, write_recipe
 from fststyle.training.run import Fitted, Run
@@ -52,7 +53,7 @@ def fit(recipe: Recipe, run: Run, *, callbacks: Sequence[pl.Callback] = ()) -> F
     photos = Photos(
         run.photos, size=recipe.size, batch=recipe.batch, steps=recipe.steps, seed=recipe.seed, workers=run.workers
     )
-    module = StyleModule(recipe, starting_network(recipe), painting_loss(recipe, run.painting, run.vgg_weights))
+    module = _module(recipe, run)
     if compiling(recipe, run):
         module.compile_losses()
     make_folder(run.out)
@@ -79,6 +80,14 @@ def fit(recipe: Recipe, run: Run, *, callbacks: Sequence[pl.Callback] = ()) -> F
     )
 
 
+def _module(recipe: Recipe, run: Run) -> StyleModule:
+    network = starting_network(recipe)
+    if isinstance(network, MultiStyleNet):
+        return PaletteModule(recipe, network, palette_loss(recipe, run.paintings, _vgg(recipe, run.vgg_weights)))
+    (painting,) = run.paintings
+    return StyleModule(recipe, network, painting_loss(recipe, painting, run.vgg_weights))
+
+
 def compiling(recipe: Recipe, run: Run) -> bool:
     """Whether to use ``torch.compile``: as the run says, else in long runs where there is a C++ compiler for it.
 
@@ -93,33 +102,55 @@ def compiling(recipe: Recipe, run: Run) -> bool:
 def painting_loss(recipe: Recipe, painting: Path, vgg_weights: Path | None = None) -> PerceptualLoss:
     """The loss that ``recipe`` trains with, encoded from the painting's file."""
     images = style_images(recipe, painting)
-    weights = load_vgg_weights(recipe.vgg, file=vgg_weights)
-    vgg = VGGFeatures(weights, [*recipe.content_layers, *recipe.style_layers], pooling=recipe.pooling)
-    return PerceptualLoss(vgg.to(memory_format=torch.channels_last), recipe.loss_weights(), images)
+    return PerceptualLoss(_vgg(recipe, vgg_weights), recipe.loss_weights(), images)
 
 
-def starting_network(recipe: Recipe) -> TransformerNet:
-    """A random network, or the one that ``recipe.start`` names."""
-    network = initial_network(preset(recipe.preset), recipe.seed)
-    if recipe.start:
-        other = load_start(recipe.start)
-        if other.architecture != network.architecture:
-            raise ModelError(f"{recipe.start} is not of preset {recipe.preset!r}, so training cannot start from it")
+def _vgg(recipe: Recipe, file: Path | None) -> VGGFeatures:
+    weights = load_vgg_weights(recipe.vgg, file=file)
+    layers = {layer for style in (recipe.styles or (recipe,)) for layer in style.loss_weights().layers}
+    return VGGFeatures(weights, sorted(layers), pooling=recipe.pooling).to(memory_format=torch.channels_last)
+
+
+def starting_network(recipe: Recipe) -> AnyNet:
+    """A random network, or the one that ``recipe.start`` names. All styles of a palette can start from one style."""
+    network = empty_network(recipe, recipe.seed)
+    if not recipe.start:
+        return network
+    other = load_start(recipe.start)
+    if other.architecture != network.architecture:
+        raise ModelError(f"{recipe.start} is not of preset {recipe.preset!r}, so training cannot start from it")
+    if isinstance(network, MultiStyleNet) and not isinstance(other, MultiStyleNet):
+        network.begin_with(other)
+    elif type(network) is type(other) and _shapes(network) == _shapes(other):
         network.load_state_dict(other.state_dict())
+    else:
+        raise ModelError(f"{recipe.start} holds another number of styles, so training cannot start from it")
     return network
+
+
+def _shapes(network: AnyNet) -> dict[str, torch.Size]:
+    return {name: tensor.shape for name, tensor in network.state_dict().items()}
 
 
 def _checkpoint_to_resume(recipe: Recipe, run: Run) -> Path | None:
     if not run.resume:
         return None
     trained = recipe_from_dict(read_checkpoint(run.checkpoint)["recipe"])
-    trained = replace(trained, painting=recipe.painting)  # what is said of the painting changes no weight
+    trained = described_as(trained, recipe)
     if trained != recipe:
-        differing = [key for key, value in trained.to_dict().items() if value != recipe.to_dict()[key]]
+        differing = [key for key, value in trained.to_dict().items() if value != recipe.to_dict().get(key)]
         raise ModelError(
             f"{run.checkpoint} was trained with another recipe ({', '.join(differing)} differ); start afresh"
         )
     return run.checkpoint
+
+
+def described_as(recipe: Recipe, other: Recipe) -> Recipe:
+    """``recipe`` with what ``other`` says of the paintings, which changes no weight."""
+    if len(recipe.styles) == len(other.styles):
+        pairs = zip(recipe.styles, other.styles, strict=True)
+        recipe = replace(recipe, styles=tuple(described_as(style, named) for style, named in pairs))
+    return replace(recipe, painting=other.painting)
 
 
 def resolve_precision(precision: Precision, accelerator: str) -> Literal["32-true", "bf16-mixed", "16-mixed"]:

@@ -9,11 +9,12 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.utilities.types import OptimizerLRScheduler
-from torch import Tensor
+from torch import Tensor, nn
 
 from fststyle.errors import TrainingError
-from fststyle.nn.losses import LossParts, PerceptualLoss
-from fststyle.nn.networks import TransformerNet
+from fststyle.nn.losses import LossParts
+from fststyle.nn.multi_style_net import AnyNet
+from fststyle.nn.palette_loss import AnyLoss
 from fststyle.training.optimizer import MatrixAdam, adam
 from fststyle.training.photos import PhotoBatch
 from fststyle.training.recipe import Recipe
@@ -48,14 +49,14 @@ class StyleModule(pl.LightningModule):
     Only the network is saved: the loss is rebuilt from the painting and the VGG when a run resumes.
     """
 
-    def __init__(self, recipe: Recipe, network: TransformerNet, loss: PerceptualLoss) -> None:
+    def __init__(self, recipe: Recipe, network: AnyNet, loss: AnyLoss) -> None:
         super().__init__()
         self.recipe = recipe
-        self.network = network.to(memory_format=torch.channels_last)
+        self.network: nn.Module = network.to(memory_format=torch.channels_last)
         self.loss = loss
         self.photos_seen = 0
         self.skipped: dict[str, str] = {}
-        self.training_loss: Callable[[Tensor], LossParts] = self.losses
+        self.training_loss: Callable[..., LossParts] = self.losses
 
     def compile_losses(self) -> None:
         """Let ``torch.compile`` fuse network, VGG and losses as one graph."""
@@ -67,7 +68,7 @@ class StyleModule(pl.LightningModule):
             path, reason = batch.skipped[-1]
             raise TrainingError(f"{len(batch.skipped)} photos in a row cannot be used, the last one {path}: {reason}")
         photos = to_float(batch.photos)
-        parts = self.training_loss(photos)
+        parts = self.training_loss(photos, *self.drawn(len(photos)))
         total = parts.total
         if not torch.isfinite(total):
             raise TrainingError(
@@ -83,6 +84,14 @@ class StyleModule(pl.LightningModule):
         content = self.loss.content_features(photos)
         parts: LossParts = self.loss(self.network(photos), content)
         return parts
+
+    def drawn(self, count: int) -> tuple[Tensor, ...]:
+        """What :meth:`losses` takes beside this step's ``count`` photos."""
+        return ()
+
+    def samples(self, photos: Tensor) -> list[Tensor]:
+        """What the network makes of ``photos``, once for each of its styles; never compiled: it is not worth it."""
+        return [self.network.forward(photos)]
 
     def optimizer(self, *, fused: bool = True) -> torch.optim.Optimizer:
         if self.recipe.optimizer == "adam":

@@ -14,11 +14,11 @@ from onnx_ir.passes import common as passes
 from onnxscript import optimizer, rewriter
 from torch import Tensor, nn
 
-from fststyle.nn.networks import TransformerNet
+from fststyle.nn.multi_style_net import AnyNet, MultiStyleNet
 
 OPSET = 20
 """ONNX Runtime has it since 1.17."""
-INPUT, OUTPUT = "image", "stylized"
+INPUT, OUTPUT, STYLES = "image", "stylized", "styles"
 PREFIX = "network."
 """Of the trained tensors' names while they are in a :class:`PictureNet`."""
 AXES = ("batch", "height", "width")
@@ -27,21 +27,30 @@ AXES = ("batch", "height", "width")
 class PictureNet(nn.Module):
     """uint8 [N, H, W, 3] RGB in, the same out: what is around the network in the file.
 
-    Values are clamped to 0..1 and rounded to the nearest of 255 steps (halves to even, in torch as in ONNX).
+    Values are clamped to 0..1 and rounded to the nearest of 255 steps (halves to even, in torch as in ONNX). A network
+    of several styles takes their weights too, float32 [styles], the same for all pictures.
     """
 
-    def __init__(self, network: TransformerNet) -> None:
+    def __init__(self, network: AnyNet) -> None:
         super().__init__()
         self.network = network
 
-    def forward(self, images: Tensor) -> Tensor:
-        stylized: Tensor = self.network(images.permute(0, 3, 1, 2).float() / 255)
+    def forward(self, images: Tensor, *weights: Tensor) -> Tensor:
+        stylized: Tensor = self.network(images.permute(0, 3, 1, 2).float() / 255, *weights)
         return (stylized.clamp(0, 1) * 255).round().to(torch.uint8).permute(0, 2, 3, 1)
 
+    @property
+    def styles(self) -> int:
+        """0 for a network that takes no weights."""
+        return self.network.styles if isinstance(self.network, MultiStyleNet) else 0
 
-def on_cpu(network: TransformerNet) -> PictureNet:
+
+def on_cpu(network: AnyNet) -> PictureNet:
     """A copy in float32 and plain memory layout, for export and comparison; ``network`` is not touched."""
-    plain = network.architecture.network()
+    if isinstance(network, MultiStyleNet):
+        plain: AnyNet = MultiStyleNet(network.architecture, network.styles)
+    else:
+        plain = network.architecture.network()
     plain.load_state_dict(network.state_dict())
     return PictureNet(plain).eval()
 
@@ -53,12 +62,13 @@ def to_onnx(pictures: PictureNet) -> ModelProto:
     of the machine or the source files that made it.
     """
     automatic = torch.export.Dim.AUTO  # the remainder in the padding keeps named dimensions from being accepted
+    weights = (torch.eye(pictures.styles)[0],) if pictures.styles else ()
     program = torch.onnx.export(
         pictures,
-        (torch.zeros(2, 33, 50, 3, dtype=torch.uint8),),
+        (torch.zeros(2, 33, 50, 3, dtype=torch.uint8), *weights),
         dynamo=True,
-        dynamic_shapes=({0: automatic, 1: automatic, 2: automatic},),
-        input_names=[INPUT],
+        dynamic_shapes={"images": {0: automatic, 1: automatic, 2: automatic}, "weights": (None,) * len(weights)},
+        input_names=[INPUT, STYLES][: 1 + len(weights)],
         output_names=[OUTPUT],
         opset_version=OPSET,
         optimize=False,
@@ -104,7 +114,7 @@ def _clean(model: ModelProto) -> None:
 
 
 def _name_axes(model: ModelProto) -> None:
-    for value in (*model.graph.input, *model.graph.output):
+    for value in (model.graph.input[0], *model.graph.output):
         for axis, name in enumerate(AXES):
             value.type.tensor_type.shape.dim[axis].dim_param = name
 

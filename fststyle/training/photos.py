@@ -112,7 +112,7 @@ class PhotoBatches(IterableDataset[PhotoBatch]):
 
     def _crop(self, sample: int, skipped: list[tuple[str, str]]) -> NDArray[np.uint8] | None:
         epoch, place = divmod(sample, len(self.photos))
-        order = _shuffled(self.seed, epoch, len(self.photos))
+        order = shuffled(self.seed, epoch, len(self.photos))
         random = np.random.default_rng((self.seed, 1, sample))
         for attempt in range(ATTEMPTS):
             path = self.photos[order[(place + attempt) % len(self.photos)]]
@@ -124,7 +124,8 @@ class PhotoBatches(IterableDataset[PhotoBatch]):
 
 
 @lru_cache(maxsize=2)  # a batch may lie across two epochs
-def _shuffled(seed: int, epoch: int, count: int) -> NDArray[np.int64]:
+def shuffled(seed: int, epoch: int, count: int) -> NDArray[np.int64]:
+    """The numbers below ``count`` in a random order that depends on ``seed`` and ``epoch`` alone."""
     return np.random.default_rng((seed, 0, epoch)).permutation(count)
 
 

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFilter
+from torch import Tensor
 
 from fststyle.images import load_rgb
 from fststyle.nn.networks import MINIMUM_SIDE
@@ -22,17 +23,18 @@ LONG_SIDE = 256
 JPEG_QUALITY = 85
 
 
-def preview_jpeg(pictures: PictureNet, photo: Path | None = None) -> bytes:
-    """A JPEG of :data:`LONG_SIDE` pixels, made by the network from ``photo`` or from :func:`scene`.
+def preview_jpeg(pictures: PictureNet, photo: Path | None = None, *weights: Tensor, side: int = LONG_SIDE) -> bytes:
+    """A JPEG of ``side`` pixels, made by the network from ``photo`` or from :func:`scene`; with ``weights`` where it
+    has several styles.
 
     :raises InputError: the photo cannot be read.
     """
     source = scene() if photo is None else Image.fromarray(load_rgb(photo))
     pixels = np.asarray(_resized(source, 2 * LONG_SIDE)).copy()
     with torch.no_grad():
-        stylized = pictures(torch.from_numpy(pixels)[None])[0].numpy()
+        stylized = pictures(torch.from_numpy(pixels)[None], *weights)[0].numpy()
     stream = io.BytesIO()
-    _resized(Image.fromarray(stylized), LONG_SIDE).save(stream, "JPEG", quality=JPEG_QUALITY, subsampling=0)
+    _resized(Image.fromarray(stylized), side).save(stream, "JPEG", quality=JPEG_QUALITY, subsampling=0)
     return stream.getvalue()
 
 

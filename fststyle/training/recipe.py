@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, get_args, get_type_hints
@@ -19,6 +19,7 @@ import yaml
 from fststyle.atomic import atomic_write
 from fststyle.errors import InputError, RecipeError, did_you_mean
 from fststyle.nn.losses import LossWeights
+from fststyle.nn.multi_style_net import PHOTO
 from fststyle.nn.networks import MINIMUM_SIDE, preset
 from fststyle.nn.vgg import Pooling, check_layers
 from fststyle.styles import Painting
@@ -26,6 +27,15 @@ from fststyle.styles import Painting
 Optimizer = Literal["muon", "adam"]
 Precision = Literal["auto", "32-true", "bf16-mixed", "16-mixed"]
 NAME_CHARACTERS = "abcdefghijklmnopqrstuvwxyz0123456789_-"
+
+
+MOST_STYLES = 32
+"""In one palette."""
+STYLE_KEYS = (
+    *("name", "file", "painting", "content_layers", "style_layers", "content_weight", "style_weight", "tv_weight"),
+    *("style_scale", "style_sizes", "style_crops", "steps", "learning_rate"),
+)
+"""What a style in a palette may say itself. The last two tell how one was trained that was added later."""
 
 
 def _equal_shares(*layers: str) -> dict[str, float]:
@@ -46,10 +56,13 @@ class Recipe:
     share of ``steps`` over which it rises before it falls along a cosine, ``style_rise`` the share over which the style
     loss rises to its weight, ``start`` a style (by name or file) or a checkpoint of the same preset whose weights
     training begins with (empty: a random network).
+
+    A palette, one network for several paintings, has a recipe for each of them in ``styles``, and no ``file`` and
+    ``painting`` of its own. Of these recipes only :data:`STYLE_KEYS` are their own, the rest is the palette's.
     """
 
     name: str
-    file: str
+    file: str = ""
     painting: Painting = field(default_factory=Painting)
     preset: str = "quality"
     start: str = ""
@@ -75,12 +88,14 @@ class Recipe:
     gradient_clip: float = 1.0
     precision: Precision = "auto"
     seed: int = 0
+    styles: tuple[Recipe, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.name or set(self.name) - set(NAME_CHARACTERS):
             raise RecipeError(f"a style's name is made of a-z, 0-9, _ and -, got {self.name!r}")
-        if not self.file:
+        if not self.file and not self.styles:
             raise RecipeError(f"recipe {self.name!r} names no painting: give its file")
+        self._check_styles()
         preset(self.preset)
         check_layers(self.vgg, [*self.content_layers, *self.style_layers])
         self.loss_weights()
@@ -101,6 +116,23 @@ class Recipe:
         for factor in self.style_sizes:
             _check_range("style_sizes", factor, above=0)
 
+    def _check_styles(self) -> None:
+        names = [style.name for style in self.styles]
+        if len(names) > MOST_STYLES:
+            raise RecipeError(f"a palette has at most {MOST_STYLES} styles, got {len(names)}")
+        if PHOTO in names:
+            raise RecipeError(f"no style of a palette can be called {PHOTO!r}: that is the photo as it was")
+        for name in names:
+            if names.count(name) > 1:
+                raise RecipeError(f"palette {self.name!r} has two styles called {name!r}")
+        if self.styles and (self.file or self.painting != Painting()):
+            raise RecipeError(f"palette {self.name!r} has paintings in its styles, so that it has none of its own")
+
+    @property
+    def rows(self) -> int:
+        """How many styles the network holds: those of a palette and the photo itself, else one."""
+        return len(self.styles) + 1 if self.styles else 1
+
     def loss_weights(self) -> LossWeights:
         return LossWeights(
             content_layers=self.content_layers,
@@ -112,7 +144,18 @@ class Recipe:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain dicts, lists, strings and numbers: what YAML and the metadata hold."""
-        return {**dataclasses.asdict(self), "style_sizes": list(self.style_sizes)}
+        values = {**dataclasses.asdict(self), "style_sizes": list(self.style_sizes)}
+        del values["styles"]
+        if not self.styles:
+            return values
+        del values["file"], values["painting"]
+        entries = [style.to_dict() for style in self.styles]
+        return {**values, "styles": [_own_values(entry, values) for entry in entries]}
+
+
+def _own_values(entry: Mapping[str, Any], palette: Mapping[str, Any]) -> dict[str, Any]:
+    """Of a style in a palette: what the palette does not say already."""
+    return {key: entry[key] for key in STYLE_KEYS if key not in palette or entry[key] != palette[key] or key == "name"}
 
 
 def _check_choice(key: str, value: object, choices: tuple[str, ...]) -> None:
@@ -150,19 +193,26 @@ def recipe_from_dict(values: Mapping[str, Any]) -> Recipe:
     :raises RecipeError: an unknown key, a value of the wrong type or out of range, or a key missing that has no
         default.
     """
-    _checked_keys(values, Recipe, "recipe")
-    for required in ("name", "file"):
+    _checked_keys(values, [entry.name for entry in dataclasses.fields(Recipe)], "recipe")
+    own = {key: value for key, value in values.items() if key != "styles"}
+    for required in ("name",) if values.get("styles") else ("name", "file"):
         if required not in values:
             raise RecipeError(f"a recipe needs the key {required!r}")
     hints = get_type_hints(Recipe)
-    converted: dict[str, Any] = {key: _converted(key, value, hints[key]) for key, value in values.items()}
-    return Recipe(**converted)
+    converted: dict[str, Any] = {key: _converted(key, value, hints[key]) for key, value in own.items()}
+    return Recipe(**converted, styles=_styles_of_palette(values.get("styles", ()), own))
 
 
-def _checked_keys(values: object, kind: type[Recipe | Painting], what: str) -> Mapping[str, Any]:
+def _styles_of_palette(entries: object, palette: Mapping[str, Any]) -> tuple[Recipe, ...]:
+    if not isinstance(entries, list | tuple):
+        raise RecipeError(f"styles must be a list, got {entries!r}")
+    checked = [_checked_keys(entry, STYLE_KEYS, "style of a palette") for entry in entries]
+    return tuple(recipe_from_dict({**palette, **entry}) for entry in checked)
+
+
+def _checked_keys(values: object, known: Sequence[str], what: str) -> Mapping[str, Any]:
     if not isinstance(values, Mapping):
         raise RecipeError(f"a {what} is a mapping of keys to values, got {values!r}")
-    known = [entry.name for entry in dataclasses.fields(kind)]
     for key in values:
         if key not in known:
             raise RecipeError(
@@ -173,7 +223,7 @@ def _checked_keys(values: object, kind: type[Recipe | Painting], what: str) -> M
 
 def _converted(key: str, value: object, hint: object) -> object:
     if hint is Painting:
-        texts = _checked_keys(value, Painting, "painting")
+        texts = _checked_keys(value, [entry.name for entry in dataclasses.fields(Painting)], "painting")
         return Painting(**{name: "" if text is None else str(text) for name, text in texts.items()})
     if key.endswith("_layers") and isinstance(value, Mapping):
         return {str(layer): _number(f"{key}: {layer}", share) for layer, share in value.items()}

@@ -12,12 +12,13 @@ LAST = "last.ckpt"
 class Run:
     """Where and how a recipe is trained: what may differ between machines without changing the style.
 
+    ``paintings`` are the files of the painting, or of all styles of a palette in the recipe's order.
     ``out`` receives ``last.ckpt``, ``recipe.yaml``, ``samples/`` and TensorBoard's events. ``devices`` is what
     Lightning's Trainer takes: "auto", or a number of GPUs (of processes on the CPU). ``workers`` are the processes
     that read photos (None: by machine), ``compile`` says whether to use ``torch.compile`` (None: in long runs).
     """
 
-    painting: Path
+    paintings: tuple[Path, ...]
     photos: Path
     out: Path
     accelerator: str = "auto"

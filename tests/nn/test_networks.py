@@ -21,7 +21,7 @@ from fststyle.nn.networks import (
 )
 
 TINY = Architecture(width=4, blocks=1)
-FAST = FastArchitecture(half=4, quarter=5, trunk=6, blocks=1)
+FAST = FastArchitecture(half=4, quarter=5, trunk=6, blocks=1, fine=1)
 both = pytest.mark.parametrize("architecture", [TINY, FAST], ids=["johnson", "fast"])
 
 
@@ -92,11 +92,14 @@ def test_an_architecture_that_cannot_work_is_refused(
 
 
 @pytest.mark.parametrize(
-    ("half", "quarter", "trunk", "blocks"), [(0, 1, 1, 1), (1, 0, 1, 1), (1, 1, 0, 1), (1, 1, 1, -1)]
+    ("half", "quarter", "trunk", "blocks", "fine"),
+    [(0, 1, 1, 1, 1), (1, 0, 1, 1, 1), (1, 1, 0, 1, 1), (1, 1, 1, -1, 0), (1, 1, 1, 0, -1)],
 )
-def test_a_fast_architecture_that_cannot_work_is_refused(half: int, quarter: int, trunk: int, blocks: int) -> None:
-    with pytest.raises(OptionError, match=r"at least 1 and blocks at least 0, got \(.*\) and -?\d"):
-        FastArchitecture(half, quarter, trunk, blocks)
+def test_a_fast_architecture_that_cannot_work_is_refused(
+    half: int, quarter: int, trunk: int, blocks: int, fine: int
+) -> None:
+    with pytest.raises(OptionError, match=r"at least 1 and blocks at least 0, got \(.*\) and \(.*\)"):
+        FastArchitecture(half, quarter, trunk, blocks, fine)
 
 
 @pytest.mark.parametrize("architecture", [Architecture(width=32, blocks=5), TINY], ids=["quality", "tiny"])

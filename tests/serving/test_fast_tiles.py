@@ -22,7 +22,7 @@ def runtime(tmp_path_factory: pytest.TempPathFactory) -> Runtime:
 
     path = tmp_path_factory.mktemp("fast_style") / "fast.onnx"
     painting = Painting(title="Stripes", artist="Nobody", year="2024", licence="CC0-1.0")
-    network = initial_network(FastArchitecture(half=4, quarter=5, trunk=6, blocks=1), seed=0)
+    network = initial_network(FastArchitecture(half=4, quarter=5, trunk=6, blocks=1, fine=1), seed=0)
     export_network(network, Recipe(name="fast", file="stripes.png", painting=painting), output=path)
     return Runtime(path, read_graph(path), "cpu", 1)
 

@@ -26,7 +26,7 @@ from fststyle.training.run import Run
 @pytest.fixture
 def run(tmp_path: Path, painting_file: Path, photo_folder: Path, vgg_file: Path) -> Run:
     return Run(
-        painting=painting_file,
+        paintings=(painting_file,),
         photos=photo_folder,
         out=tmp_path / "run",
         accelerator="cpu",
@@ -82,7 +82,7 @@ def test_a_run_leaves_checkpoint_recipe_samples_and_events(recipe: Recipe, run: 
 
 def test_training_changes_the_network_and_lowers_the_loss(recipe: Recipe, run: Run, photo_folder: Path) -> None:
     recipe = replace(recipe, steps=30, learning_rate=5e-3)
-    loss = fit_module.painting_loss(recipe, run.painting, run.vgg_weights)
+    loss = fit_module.painting_loss(recipe, run.paintings[0], run.vgg_weights)
     photos = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
 
     def total(network: networks.TransformerNet) -> float:

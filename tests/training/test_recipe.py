@@ -22,15 +22,53 @@ RECIPE = Recipe(
     style_sizes=(1.0, 0.5),
     steps=7,
 )
+PALETTE = Recipe(
+    name="both",
+    steps=9,
+    styles=(
+        Recipe(name="night", file="night.jpg", painting=RECIPE.painting, steps=9, style_weight=2.0),
+        Recipe(name="day", file="day.jpg", steps=9, style_layers={"relu1_2": 1.0}, style_sizes=(1.0, 0.5)),
+    ),
+)
 
 
-def test_yaml_gives_back_the_recipe(tmp_path: Path) -> None:
-    write_recipe(RECIPE, tmp_path / "night.yaml")
-    assert read_recipe(tmp_path / "night.yaml") == RECIPE
+@pytest.mark.parametrize("recipe", [RECIPE, PALETTE], ids=["one", "palette"])
+def test_yaml_gives_back_the_recipe(recipe: Recipe, tmp_path: Path) -> None:
+    write_recipe(recipe, tmp_path / "night.yaml")
+    assert read_recipe(tmp_path / "night.yaml") == recipe
+
+
+def test_a_style_of_a_palette_says_only_what_the_palette_does_not() -> None:
+    night, day = PALETTE.to_dict()["styles"]
+    assert set(night) == {"name", "file", "painting", "style_weight"}
+    assert set(day) == {"name", "file", "painting", "style_layers", "style_sizes"}
+
+
+def test_a_palette_has_a_row_for_each_style_and_for_the_photo() -> None:
+    assert (RECIPE.rows, PALETTE.rows) == (1, 3)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"styles": 3}, "styles must be a list"),
+        ({"styles": ["a.jpg"]}, "a style of a palette is a mapping"),
+        ({"styles": [{"name": "a", "file": "a.jpg", "size": 64}]}, "unknown key 'size' in a style of a palette"),
+        ({"styles": [{"name": "a"}]}, "needs the key 'file'|names no painting"),
+        ({"styles": [{"name": "a", "file": "a.jpg"}] * 2}, "two styles called 'a'"),
+        ({"styles": [{"name": "photo", "file": "a.jpg"}]}, "can be called 'photo'"),
+        ({"styles": [{"name": f"s{n}", "file": "a.jpg"} for n in range(33)]}, "at most 32 styles, got 33"),
+        ({"styles": [{"name": "a", "file": "a.jpg"}], "painting": {"title": "A"}}, "none of its own"),
+    ],
+)
+def test_a_palette_that_makes_no_sense_is_refused(values: dict[str, object], message: str) -> None:
+    with pytest.raises(RecipeError, match=message):
+        recipe_from_dict({"name": "both", **values})
 
 
 def test_every_key_is_written_so_that_a_later_default_changes_no_old_style() -> None:
-    assert set(RECIPE.to_dict()) == {entry.name for entry in fields(Recipe)}
+    assert set(RECIPE.to_dict()) == {entry.name for entry in fields(Recipe)} - {"styles"}
+    assert set(PALETTE.to_dict()) == {entry.name for entry in fields(Recipe)} - {"file", "painting"}
 
 
 def test_whole_numbers_are_accepted_where_fractions_are() -> None:

@@ -1,0 +1,88 @@
+"""One transformer network for several styles.
+
+Conditional instance normalisation (Dumoulin, Shlens and Kudlur, "A Learned Representation for Artistic Style", ICLR
+2017, arXiv:1610.07629): all styles share the convolutions, and each has a scale and a shift of its own for every
+channel of every normalisation. Styles mix as their scales and shifts do. Where this departs from the paper: the first
+row is no painting but the photo itself, so that a mix with it is the strength of a style.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+
+from fststyle.errors import OptionError
+from fststyle.nn.layers import StyleNorm
+from fststyle.nn.transformer_net import NetworkShape, TransformerNet
+
+PHOTO = "photo"
+"""Name of the row that gives the photo back."""
+
+
+class MultiStyleNet(nn.Module):
+    """A network of ``architecture`` whose norms hold a table each: scales and shifts float [styles, channels]."""
+
+    def __init__(self, architecture: NetworkShape, styles: int) -> None:
+        if styles < 1:
+            raise OptionError(f"a network needs at least one style, got {styles}")
+        super().__init__()
+        self.architecture = architecture
+        self.network = architecture.network()
+        for norm in self._norms():
+            norm.weight = nn.Parameter(norm.weight.detach().repeat(styles, 1))
+            norm.bias = nn.Parameter(norm.bias.detach().repeat(styles, 1))
+
+    def forward(self, images: Tensor, weights: Tensor) -> Tensor:
+        """Images as :class:`~fststyle.nn.transformer_net.TransformerNet` takes and gives them. ``weights`` is float
+        [styles] for all pictures or [N, styles] for each its own: all zero but for a one is a single style.
+        """
+        mixed = {name: weights @ table for name, table in self.tables().items()}
+        stylized: Tensor = functional_call(self.network, mixed, (images,))
+        return stylized
+
+    @property
+    def styles(self) -> int:
+        return len(next(iter(self.tables().values())))
+
+    def tables(self) -> dict[str, Tensor]:
+        """The scales and shifts of all norms by their names in ``network``."""
+        norms = {name for name, module in self.network.named_modules() if isinstance(module, StyleNorm)}
+        return {name: tensor for name, tensor in self.network.named_parameters() if name.rpartition(".")[0] in norms}
+
+    def single(self, style: int) -> TransformerNet:
+        """A network of that style alone; the weights are copies."""
+        alone = self.architecture.network()
+        tables = self.tables()
+        alone.load_state_dict(
+            {name: tensor[style] if name in tables else tensor for name, tensor in self.network.state_dict().items()}
+        )
+        return alone
+
+    def begin_with(self, network: TransformerNet) -> None:
+        """Give all styles the weights of a network of one style."""
+        tables = self.tables()
+        with torch.no_grad():
+            for name, tensor in self.network.state_dict().items():
+                given = network.state_dict()[name]
+                tensor.copy_(given.expand_as(tensor) if name in tables else given)
+
+    def grown(self, rows: int = 1) -> MultiStyleNet:
+        """A copy with ``rows`` more styles at the end, which begin as the mean of the paintings there are."""
+        larger = MultiStyleNet(self.architecture, self.styles + rows)
+        tables = self.tables()
+
+        def longer(tensor: Tensor) -> Tensor:
+            paintings = tensor[1:] if len(tensor) > 1 else tensor
+            return torch.cat([tensor, paintings.mean(dim=0, keepdim=True).expand(rows, -1)])
+
+        larger.network.load_state_dict(
+            {name: longer(value) if name in tables else value for name, value in self.network.state_dict().items()}
+        )
+        return larger
+
+    def _norms(self) -> list[StyleNorm]:
+        return [module for module in self.network.modules() if isinstance(module, StyleNorm)]
+
+
+AnyNet = TransformerNet | MultiStyleNet
