@@ -10,7 +10,8 @@ import numpy as np
 from in_turn import Racer
 
 from fststyle.serving import providers
-from fststyle.serving.providers import INPUT, OUTPUT, Device, open_session
+from fststyle.serving.network_file import INPUT, OUTPUT
+from fststyle.serving.providers import Device, open_session
 
 
 class Place(NamedTuple):

@@ -7,7 +7,7 @@ from math import prod
 from typing import NamedTuple
 
 from fststyle.serving.graph import Graph, Node
-from fststyle.serving.providers import INPUT, OUTPUT
+from fststyle.serving.network_file import INPUT, OUTPUT
 from fststyle.serving.reach import SELF, Map, follow, sides
 
 HALF = 2

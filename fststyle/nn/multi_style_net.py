@@ -16,9 +16,6 @@ from fststyle.errors import OptionError
 from fststyle.nn.layers import StyleNorm
 from fststyle.nn.transformer_net import NetworkShape, TransformerNet
 
-PHOTO = "photo"
-"""Name of the row that gives the photo back."""
-
 
 class MultiStyleNet(nn.Module):
     """A network of ``architecture`` whose norms hold a table each: scales and shifts float [styles, channels]."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from copy import copy
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,11 @@ from numpy.typing import NDArray
 
 from fststyle.errors import DeviceError, InputError, ModelError, OptionError
 from fststyle.onnx_metadata import read_onnx_metadata
-from fststyle.serving.providers import INPUT, OUTPUT, Device, default_threads, first_line, open_session
+from fststyle.serving.network_file import INPUT, OUTPUT, STYLES
+from fststyle.serving.providers import Device, default_threads, first_line, open_session
 from fststyle.styles import parse_metadata
 
+Weights = Sequence[float] | NDArray[np.float32]
 MINIMUM_SIDE = 16
 """Pixels. Smaller pictures are padded up to it, and the result is cropped."""
 
@@ -23,14 +26,20 @@ class Engine:
 
     ``provider`` is the execution provider that ONNX Runtime really uses, ``note`` one line for the user on where that
     is and why, ``metadata`` the JSON object in the file, ``threads`` the number of threads for one picture.
-    ``held_pixels`` is the size of the pictures for which memory is kept, until some of another size come.
+    ``held_pixels`` is the size of the pictures for which memory is kept, until some of another size come. ``weights``
+    are those of a palette's styles, empty for a network of one.
     """
 
     _additional: frozenset[str] = frozenset()
     """Inputs and outputs that a subclass puts into the network it loads."""
+    _takes_weights = True
+    """Whether a palette's network gets the weights with each picture; a subclass may build them in."""
 
-    def __init__(self, model: Path, *, device: Device = "auto", threads: int | None = None) -> None:
-        """Load ``model``; ``threads`` None means as many as the process may use.
+    def __init__(
+        self, model: Path, *, device: Device = "auto", threads: int | None = None, weights: Weights = ()
+    ) -> None:
+        """Load ``model``; ``threads`` None means as many as the process may use. ``weights`` mix a palette's styles;
+        without them it gives the first painting.
 
         :raises ModelError: the file is damaged, or not a style of fststyle.
         :raises DeviceError: ``device="cuda"`` and the GPU cannot be used; the message says why.
@@ -40,6 +49,7 @@ class Engine:
             raise OptionError(f"threads must be at least 1, got {threads}")
         self.threads = threads or default_threads()
         self.metadata: dict[str, Any] = parse_metadata(read_onnx_metadata(model), model)
+        self.weights = self._checked(weights)
         self._session, self.note = open_session(self._network(model), device=device, threads=self.threads)
         self._check_signature(model)
         self.provider: str = self._session.get_providers()[0]
@@ -62,6 +72,30 @@ class Engine:
             images = np.pad(images, ((0, 0), (0, down), (0, right), (0, 0)), mode="symmetric")
         return self._run(np.ascontiguousarray(images))[:, :height, :width]
 
+    def mixed(self, weights: Weights) -> Engine:
+        """The same network with other weights of its styles: nothing is loaded for it.
+
+        :raises OptionError: not as many as the network has styles.
+        """
+        twin = copy(self)
+        twin.weights = self._checked(weights)
+        return twin
+
+    def _checked(self, weights: Weights) -> NDArray[np.float32]:
+        styles = self.metadata.get("styles", ())
+        if styles and not len(weights):
+            weights = [float(place == 1) for place in range(len(styles))]
+        if len(weights) != len(styles):
+            raise OptionError(f"the network has {len(styles)} styles to mix, got {len(weights)} weights")
+        return np.asarray(weights, np.float32)
+
+    def _inputs(self, images: NDArray[np.uint8]) -> dict[str, NDArray[Any]]:
+        return {INPUT: images, STYLES: self.weights} if self._feeds_weights else {INPUT: images}
+
+    @property
+    def _feeds_weights(self) -> bool:
+        return self._takes_weights and len(self.weights) > 0
+
     def _network(self, model: Path) -> Path | bytes:
         """What the session is made of."""
         return model
@@ -69,6 +103,8 @@ class Engine:
     def _check_signature(self, model: Path) -> None:
         values = [*self._session.get_inputs(), *self._session.get_outputs()]
         own = [value for value in values if value.name not in self._additional]
+        if self._feeds_weights:
+            own = [value for value in own if value.name != STYLES or value.shape != [len(self.weights)]]
         found = [f"{value.name} {value.type} of rank {len(value.shape)}" for value in own]
         expected = [f"{name} tensor(uint8) of rank 4" for name in (INPUT, OUTPUT)]
         if found != expected:
@@ -77,7 +113,7 @@ class Engine:
             )
 
     def _compute(self, images: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        return run_bound(self._session, {INPUT: images}, [OUTPUT], self._run_options(images.shape))[0]
+        return run_bound(self._session, self._inputs(images), [OUTPUT], self._run_options(images.shape))[0]
 
     def _run(self, images: NDArray[np.uint8]) -> NDArray[np.uint8]:
         try:

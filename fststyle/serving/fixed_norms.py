@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from fststyle.serving.engine import Engine, run_bound
 from fststyle.serving.graph import INT64, Graph, Node, altered, node_message, tensor_message, value_message
-from fststyle.serving.network_file import NORM
-from fststyle.serving.providers import INPUT, OUTPUT, Device
+from fststyle.serving.network_file import INPUT, NORM, OUTPUT
+from fststyle.serving.providers import Device
 from fststyle.serving.receptive_field import Neck
 
 _MEAN, _VARIANCE = "norm_mean_{}", "norm_variance_{}"
@@ -36,7 +36,9 @@ class Statistics(NamedTuple):
 
 @dataclass(frozen=True)
 class Runtime:
-    """What the engines here are made with: the file, its graph, and where it runs."""
+    """What the engines here are made with: the file, its graph, and where it runs. A palette's graph has the mix of
+    its styles built in.
+    """
 
     model: Path
     graph: Graph
@@ -46,6 +48,8 @@ class Runtime:
 
 class MeasuringEngine(Engine):
     """The plain network for one picture at a time, which also keeps what each norm measured on the last one."""
+
+    _takes_weights = False
 
     def __init__(self, runtime: Runtime) -> None:
         """Errors are the engine's."""
@@ -110,6 +114,7 @@ class FixedEngine(Engine):
     """
 
     _additional = frozenset({_STARTS, _ENDS})
+    _takes_weights = False
 
     def __init__(
         self, runtime: Runtime, statistics: Sequence[Statistics], *, borders: bool = True, neck: Neck | None = None

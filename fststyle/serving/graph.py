@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import chain
@@ -18,6 +18,8 @@ _INTEGERS = 7
 """Type of an attribute."""
 _GRAPH, _NODE, _INITIALIZER, _INPUT, _OUTPUT, _VALUE_INFO = 7, 1, 5, 11, 12, 13
 _INPUTS, _OUTPUTS, _OPERATOR, _ATTRIBUTE = 1, 2, 4, 5
+_NAMED = {_INITIALIZER: 8, _INPUT: 1, _OUTPUT: 1}
+"""Where these have their names."""
 
 
 @dataclass(frozen=True)
@@ -96,11 +98,14 @@ class Graph:
         tensors: Iterable[bytes] = (),
         inputs: Iterable[bytes] = (),
         outputs: Iterable[bytes] = (),
+        without: Container[str] = (),
     ) -> bytes:
-        """The file with each node replaced by what ``replace`` gives, and with more initialisers, inputs, outputs."""
+        """The file with each node replaced by what ``replace`` gives, with more initialisers, inputs and outputs, and
+        ``without`` initialisers and inputs of these names.
+        """
         changed = [encoded(_NODE, message) for node in self.nodes for message in replace(node)]
         for number, value in fields(_graph_of(self.file)):
-            if number not in (_NODE, _VALUE_INFO):
+            if number not in (_NODE, _VALUE_INFO) and not (number in _NAMED and _name(number, value) in without):
                 changed.append(encoded(number, value))
         changed += [encoded(_INITIALIZER, tensor) for tensor in tensors]
         changed += [encoded(_INPUT, value) for value in inputs]
@@ -109,26 +114,26 @@ class Graph:
         return b"".join([*kept, encoded(_GRAPH, b"".join(changed))])
 
 
-def read_graph(model: Path) -> Graph:
-    """The graph of the ONNX file ``model``.
+def read_graph(model: Path | bytes) -> Graph:
+    """The graph of an ONNX file, or of the bytes of one.
 
     :raises ModelError: it cannot be read or is damaged.
     """
     try:
-        file = model.read_bytes()
+        file = model if isinstance(model, bytes) else model.read_bytes()
         nodes, tensors, outputs = [], {}, []
         for number, value in fields(_graph_of(file)):
             if number == _NODE and isinstance(value, memoryview):
                 nodes.append(_node(value))
             elif number == _INITIALIZER and isinstance(value, memoryview):
-                name = next(_text(found) for inner, found in fields(value) if inner == 8)
-                tensors[name] = Tensor(value)
+                tensors[_name(number, value)] = Tensor(value)
             elif number == _OUTPUT and isinstance(value, memoryview):
-                outputs.append(next(_text(found) for inner, found in fields(value) if inner == 1))
+                outputs.append(_name(number, value))
     except OSError as error:
-        raise ModelError(f"cannot read {model}: {error.strerror or error}") from error
+        raise ModelError(f"cannot read {model!s}: {error.strerror or error}") from error
     except (ValueError, StopIteration) as error:
-        raise ModelError(f"{model} is damaged or not an ONNX file") from error
+        named = "the network" if isinstance(model, bytes) else model
+        raise ModelError(f"{named} is damaged or not an ONNX file") from error
     for node in nodes:
         constant = node.tensor("value") if node.operator == "Constant" else None
         if constant is not None:
@@ -198,6 +203,12 @@ def _integers(values: Iterable[Value]) -> tuple[int, ...]:
     """Repeated integers, each a field of its own (proto2) or packed (proto3)."""
     each = ((signed(value),) if isinstance(value, int) else varints(value) for value in values)
     return tuple(chain.from_iterable(each))
+
+
+def _name(number: int, value: Value) -> str:
+    """Of an initialiser, input or output, by the number of its field in the graph."""
+    assert isinstance(value, memoryview)
+    return next(_text(found) for inner, found in fields(value) if inner == _NAMED[number])
 
 
 def _text(value: Value) -> str:

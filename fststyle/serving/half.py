@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fststyle.serving.network_file import NORM, read_network
+from fststyle.serving.network_file import NORM, STYLES, read_network
 
 if TYPE_CHECKING:
     from onnx import GraphProto, NodeProto
@@ -48,6 +48,8 @@ def _convert(graph: GraphProto) -> None:
 def _kept_in_float32(graph: GraphProto) -> set[str]:
     names: set[str] = set()
     for node in graph.node:
+        if STYLES in node.input:  # what makes the scales and shifts of a palette's norms
+            names.update(node.input)
         places = range(1, 3) if node.op_type == NORM else _ALWAYS_FLOAT32.get(node.op_type, ())
         names.update(node.input[place] for place in places if place < len(node.input))
     return names

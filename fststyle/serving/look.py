@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fststyle.colour import blend, keep_chroma
-from fststyle.errors import OptionError
+from fststyle.errors import OptionError, did_you_mean
 from fststyle.serving.tile_choice import Tile, check_tile
 from fststyle.strips import strips
 
+Blend = Literal["pixels", "network"]
 STROKE_SIDE = 1024
 """Pixels of the longer side at which the network is used for a stroke size of 1."""
 
@@ -23,7 +25,9 @@ SMALLEST_STROKES, LARGEST_STROKES = 0.02, 16.0
 class Look:
     """How a style is applied.
 
-    ``strength``: 0 leaves the photo, 1 is the network's result, linear in pixel values between. ``keep_color``:
+    ``strength``: 0 leaves the photo, 1 is the network's result. ``blend`` says what is between: ``"pixels"`` is linear
+    in pixel values; ``"network"``, which takes a palette, mixes the style with the photo inside the network, so that
+    strokes become weaker and not transparent. ``keep_color``:
     lightness from the result, colour from the photo (:func:`~fststyle.colour.keep_chroma`). ``max_size``: limit of the
     longer side in pixels; a larger photo is scaled down first, a smaller one is left as it is.
 
@@ -38,6 +42,7 @@ class Look:
     """
 
     strength: float = 1.0
+    blend: Blend = "pixels"
     keep_color: bool = False
     max_size: int | None = None
     stroke_size: float | None = None
@@ -46,6 +51,9 @@ class Look:
     def __post_init__(self) -> None:
         if not 0 <= self.strength <= 1:
             raise OptionError(f"strength must be 0 to 1, got {self.strength}")
+        if self.blend not in get_args(Blend):
+            near = did_you_mean(str(self.blend), get_args(Blend))
+            raise OptionError(f"blend must be {' or '.join(get_args(Blend))}, got {self.blend!r}{near}")
         if self.max_size is not None and self.max_size < 1:
             raise OptionError(f"max_size must be at least 1 pixel, got {self.max_size}")
         if self.stroke_size is not None and not SMALLEST_STROKES <= self.stroke_size <= LARGEST_STROKES:

@@ -28,7 +28,7 @@ of the additional output (as the first)."""
 _DEFAULT_EPSILON = 1e-5
 
 
-def with_norm_statistics(model: Path) -> tuple[bytes, int]:
+def with_norm_statistics(model: Path | bytes) -> tuple[bytes, int]:
     """The network in ``model`` with the inputs and the output above, for one picture at a time; and C.
 
     :raises DependencyError: the package onnx, which can change networks, is not installed.

@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 
 from fststyle.errors import DependencyError, DeviceError, ModelError, OptionError, did_you_mean
 from fststyle.serving.half import half_precision
+from fststyle.serving.network_file import INPUT, OUTPUT
 
 Device = Literal["auto", "cpu", "cuda"]
-INPUT, OUTPUT = "image", "stylized"
 CPU, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
 _INSTALL_CUDA = 'pip install "onnxruntime-gpu[cuda,cudnn]"'
 _FATAL = 4

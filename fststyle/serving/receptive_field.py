@@ -7,7 +7,7 @@ from math import ceil
 
 from fststyle.errors import ModelError
 from fststyle.serving.graph import Graph, Node
-from fststyle.serving.providers import INPUT, OUTPUT
+from fststyle.serving.network_file import INPUT, OUTPUT
 from fststyle.serving.reach import SELF, Map, follow
 
 

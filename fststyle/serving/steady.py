@@ -9,9 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fststyle.errors import InputError, OptionError
-from fststyle.serving.engine import Engine, run_bound
+from fststyle.serving.engine import Engine, Weights, run_bound
+from fststyle.serving.mixed_network import mixed_network
+from fststyle.serving.network_file import INPUT, OUTPUT
 from fststyle.serving.norm_statistics import GIVEN, MEMORY, USED, with_norm_statistics
-from fststyle.serving.providers import INPUT, OUTPUT, Device
+from fststyle.serving.providers import Device
 from fststyle.serving.stabilize import CutDetector, block_means
 
 
@@ -23,9 +25,16 @@ class SteadyEngine(Engine):
     """
 
     _additional = frozenset({GIVEN, MEMORY, USED})
+    _takes_weights = False
 
     def __init__(
-        self, model: Path, *, memory: float = 0.7, device: Device = "auto", threads: int | None = None
+        self,
+        model: Path,
+        *,
+        memory: float = 0.7,
+        device: Device = "auto",
+        threads: int | None = None,
+        weights: Weights = (),
     ) -> None:
         """``memory``: weight of the frames before, 0 (none) to below 1; other arguments and errors as
         :class:`~fststyle.serving.engine.Engine`.
@@ -38,11 +47,11 @@ class SteadyEngine(Engine):
         self._memory = memory
         self._is_cut = CutDetector()
         self._channels = 0
-        super().__init__(model, device=device, threads=threads)
+        super().__init__(model, device=device, threads=threads, weights=weights)
         self._statistics: NDArray[np.float32] = np.zeros((2, self._channels), np.float32)
 
     def _network(self, model: Path) -> bytes:
-        network, self._channels = with_norm_statistics(model)
+        network, self._channels = with_norm_statistics(mixed_network(model, self.weights))
         return network
 
     def __call__(self, images: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -18,12 +18,13 @@ from fststyle.atomic import atomic_write, check_output, make_folder
 from fststyle.errors import DeviceError, InputError, ModelError, OptionError
 from fststyle.formats import format_for
 from fststyle.images import MAX_PIXELS, Picture, decode, encode, encode_for_file, from_pillow, read_picture, to_pillow
+from fststyle.mixes import Mix
 from fststyle.serving.engine import Engine
-from fststyle.serving.look import Look
+from fststyle.serving.look import Blend, Look
 from fststyle.serving.providers import CPU, Device
 from fststyle.serving.tile_choice import DEFAULT_TILE, Progress, Tile, wants_tiles
 from fststyle.strips import resized
-from fststyle.styles import DEFAULT_STYLE, find_style
+from fststyle.styles import DEFAULT_STYLE, PHOTO, choose_palette, find_style
 
 __all__ = ["Look", "Stages", "Stylizer", "check_target", "write"]
 
@@ -74,7 +75,7 @@ class Stylizer:
             raise OptionError(f"max_pixels must be at least 1, got {max_pixels}")
         self.style = find_style(style)
         self.style.verify()
-        self.engine = Engine(self.style.path, device=device, threads=threads)
+        self.engine = Engine(self.style.path, device=device, threads=threads, weights=self.style.weights)
         self.max_pixels = max_pixels
         self.progress = progress
 
@@ -84,6 +85,7 @@ class Stylizer:
         image: str | Path | bytes | Image.Image | NDArray[np.uint8],
         *,
         strength: float = ...,
+        blend: Blend = ...,
         keep_color: bool = ...,
         max_size: int | None = ...,
         stroke_size: float | None = ...,
@@ -99,6 +101,7 @@ class Stylizer:
         image: str | Path | Image.Image,
         *,
         strength: float = ...,
+        blend: Blend = ...,
         keep_color: bool = ...,
         max_size: int | None = ...,
         stroke_size: float | None = ...,
@@ -111,6 +114,7 @@ class Stylizer:
         image: bytes,
         *,
         strength: float = ...,
+        blend: Blend = ...,
         keep_color: bool = ...,
         max_size: int | None = ...,
         stroke_size: float | None = ...,
@@ -124,6 +128,7 @@ class Stylizer:
         image: NDArray[np.uint8],
         *,
         strength: float = ...,
+        blend: Blend = ...,
         keep_color: bool = ...,
         max_size: int | None = ...,
         stroke_size: float | None = ...,
@@ -135,6 +140,7 @@ class Stylizer:
         image: str | Path | bytes | Image.Image | NDArray[np.uint8],
         *,
         strength: float = Look.strength,
+        blend: Blend = Look.blend,
         keep_color: bool = Look.keep_color,
         max_size: int | None = Look.max_size,
         stroke_size: float | None = Look.stroke_size,
@@ -148,7 +154,7 @@ class Stylizer:
         A Pillow image or a path gives a Pillow image (RGB, or RGBA where there was transparency), encoded bytes give
         bytes of the same format (PNG for one that is only read, JPEG for HEIC), an array uint8 [H, W, 3], [H, W, 4]
         (RGB or RGBA, sRGB) or [H, W] (grey) gives uint8 [H, W, 3] or [H, W, 4]. With ``output`` the result is written
-        there, in the format of the suffix, and the path comes back. :class:`Look` says what ``strength``,
+        there, in the format of the suffix, and the path comes back. :class:`Look` says what ``strength``, ``blend``,
         ``keep_color``, ``max_size``, ``stroke_size`` and ``tile`` do. Metadata are left out unless ``keep_metadata``.
 
         :raises InputError: the picture cannot be read; its subclasses: too many pixels, not a picture.
@@ -156,7 +162,14 @@ class Stylizer:
         :raises OptionError: a value out of range, or a suffix that stands for no format.
         :raises DeviceError: there is not enough memory for that size.
         """
-        look = Look(strength=strength, keep_color=keep_color, max_size=max_size, stroke_size=stroke_size, tile=tile)
+        look = Look(
+            strength=strength,
+            blend=blend,
+            keep_color=keep_color,
+            max_size=max_size,
+            stroke_size=stroke_size,
+            tile=tile,
+        )
         if output is not None:
             check_target(Path(output), force=force)
         picture = self.stylise(self._read(image, look.max_size), look)
@@ -169,6 +182,29 @@ class Stylizer:
             return picture.pixels if picture.alpha is None else np.dstack((picture.pixels, picture.alpha))
         return to_pillow(picture)
 
+    def mixed(self, mix: Mix) -> Stylizer:
+        """The same network with another mix of its styles; nothing is loaded for it.
+
+        :raises StyleNotFoundError: the network has no such style, or is no palette.
+        """
+        twin = copy(self)
+        twin.style = choose_palette(mix, [self.style]).mixed(mix)
+        twin.engine = self.engine.mixed(twin.style.weights)
+        return twin
+
+    def towards_photo(self, strength: float) -> Stylizer:
+        """The same mix with the photo itself as one more style, of weight 1 - ``strength``.
+
+        :raises OptionError: the network has no style that gives the photo back.
+        """
+        names, weights = self.style.styles, self.engine.weights
+        if PHOTO not in names:
+            raise OptionError(f"{self.style.name} is a network of one style, so that blend must be pixels, not network")
+        twin = copy(self)
+        photo = np.array([name == PHOTO for name in names], np.float32)
+        twin.engine = self.engine.mixed(tuple(strength * weights + (1 - strength) * photo))
+        return twin
+
     def steady(self) -> Stylizer:
         """The same style for the frames of one video, in order and from one thread; see
         :class:`~fststyle.serving.steady.SteadyEngine`.
@@ -177,7 +213,8 @@ class Stylizer:
 
         device: Device = "cpu" if self.engine.provider == CPU else "cuda"
         twin = copy(self)
-        twin.engine = SteadyEngine(self.style.path, device=device, threads=self.engine.threads)
+        engine = self.engine
+        twin.engine = SteadyEngine(self.style.path, device=device, threads=engine.threads, weights=engine.weights)
         return twin
 
     def side_by_side(self, pictures: int) -> Stylizer:
@@ -186,7 +223,8 @@ class Stylizer:
         Each picture takes longer, all together take less: threads that share one wait for each other at every layer.
         """
         twin = copy(self)
-        twin.engine = Engine(self.style.path, device="cpu", threads=max(1, self.engine.threads - pictures + 1))
+        engine, threads = self.engine, max(1, self.engine.threads - pictures + 1)
+        twin.engine = Engine(self.style.path, device="cpu", threads=threads, weights=engine.weights)
         return twin
 
     def stylise(self, photo: Picture, look: Look, stages: Stages | None = None) -> Picture:
@@ -196,6 +234,8 @@ class Stylizer:
             photo = photo.limited(look.max_size)
         if look.strength == 0:
             return photo
+        if look.blend == "network":
+            return self.towards_photo(look.strength).stylise(photo, replace(look, strength=1, blend="pixels"), stages)
         with stages.measure("network"):
             given = resized(photo.pixels, look.network_size(photo.size))
             pixels = resized(self._stylised(given, look.tile), photo.size)

@@ -21,6 +21,7 @@ from fststyle.serving.engine import MINIMUM_SIDE, Engine
 from fststyle.serving.fixed_norms import FixedEngine, MeasuringEngine, Runtime, Statistics, Trim
 from fststyle.serving.graph import read_graph
 from fststyle.serving.memory import OVERHEAD
+from fststyle.serving.mixed_network import mixed_network
 from fststyle.serving.providers import CPU
 from fststyle.serving.receptive_field import ReceptiveField, receptive_field
 from fststyle.serving.tile_choice import SMALLEST_TILE, Progress, Tiling
@@ -110,12 +111,12 @@ def stylise_tiled(
     engine: Engine, model: Path, pixels: NDArray[np.uint8], side: int | None = None, progress: Progress | None = None
 ) -> NDArray[np.uint8]:
     """What the network in ``model`` makes of ``pixels``, uint8 [H, W, 3] both, in tiles of ``side`` pixels or of what
-    fits :data:`WORKSPACE`; device and threads are those of ``engine``.
+    fits :data:`WORKSPACE`; device, threads and the mix of styles are those of ``engine``.
 
     :raises ModelError: the network has something in it that does not work in tiles.
     :raises DeviceError: there is not enough memory for one tile, or for the result.
     """
-    graph = read_graph(model)
+    graph = read_graph(mixed_network(model, engine.weights))
     runtime = Runtime(model, graph, "cpu" if engine.provider == CPU else "cuda", engine.threads)
     field = receptive_field(graph)
     side = side_for(field) if side is None else side

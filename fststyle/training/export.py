@@ -23,9 +23,9 @@ from numpy.typing import NDArray
 import fststyle
 from fststyle.atomic import atomic_write, check_output, make_folder
 from fststyle.errors import ModelError, OptionError, OutputError, ParityError
-from fststyle.nn.multi_style_net import PHOTO, AnyNet
+from fststyle.nn.multi_style_net import AnyNet
 from fststyle.nn.networks import MINIMUM_SIDE, parameter_count
-from fststyle.styles import METADATA_FORMAT, METADATA_KEY, PALETTE_FORMAT, PREVIEW_KEY
+from fststyle.styles import METADATA_FORMAT, METADATA_KEY, PALETTE_FORMAT, PHOTO, PREVIEW_KEY
 from fststyle.training.checkpoint import load_network
 from fststyle.training.onnx_graph import INPUT, OUTPUT, STYLES, PictureNet, on_cpu, to_onnx
 from fststyle.training.preview import LONG_SIDE, preview_jpeg

@@ -19,10 +19,9 @@ import yaml
 from fststyle.atomic import atomic_write
 from fststyle.errors import InputError, RecipeError, did_you_mean
 from fststyle.nn.losses import LossWeights
-from fststyle.nn.multi_style_net import PHOTO
 from fststyle.nn.networks import MINIMUM_SIDE, preset
 from fststyle.nn.vgg import Pooling, check_layers
-from fststyle.styles import Painting
+from fststyle.styles import PHOTO, Painting
 
 Optimizer = Literal["muon", "adam"]
 Precision = Literal["auto", "32-true", "bf16-mixed", "16-mixed"]
