@@ -58,9 +58,10 @@ def pixel_array(*shape: int) -> NDArray[np.uint8]:
 
 
 def forget(array: NDArray[np.uint8]) -> None:
-    """Takes what lies in a temporary file out of this process's memory, and only from there; other arrays stay."""
+    """Takes what lies in a file out of this process's memory, and only from there; other arrays stay."""
     mapped = getattr(array, "_mmap", None)  # of np.memmap, and of its views
-    if mapped is not None and hasattr(mapped, "madvise"):
+    # In mode "c", which a user's own array may have, changes are in memory alone and would be lost.
+    if mapped is not None and hasattr(mapped, "madvise") and getattr(array, "mode", "c") != "c":
         mapped.madvise(mmap.MADV_DONTNEED)
 
 

@@ -9,7 +9,7 @@ import pytest
 from PIL import ExifTags, Image, ImageCms
 
 from fststyle.images import read_picture
-from fststyle.strips import pixel_array, resized, strips
+from fststyle.strips import forget, pixel_array, resized, strips
 
 
 @pytest.fixture
@@ -101,3 +101,12 @@ def test_large_arrays_lie_in_a_file_that_goes_with_them(tmp_path: Path, monkeypa
     stored[:] = 7
     assert stored.sum() == 2100
     assert not [*tmp_path.iterdir()]
+
+
+@pytest.mark.parametrize("mode", ["r+", "c"])
+def test_forgetting_keeps_what_is_in_the_array(tmp_path: Path, mode: str) -> None:
+    (tmp_path / "a").write_bytes(bytes(30_000))
+    stored = np.memmap(tmp_path / "a", np.uint8, mode, shape=(100, 100, 3))  # type: ignore[call-overload]
+    stored[:] = 7
+    forget(stored[10:])
+    assert (stored == 7).all()
