@@ -202,14 +202,23 @@ def recipe(monkeypatch: pytest.MonkeyPatch) -> Recipe:
 @pytest.fixture(scope="session")
 def tiny_style_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A style's ONNX file as the real export makes it, of an untrained network of two blocks; shared by all workers."""
+    return _exported_once(tmp_path_factory, "tiny.onnx", _export_tiny_style)
+
+
+@pytest.fixture(scope="session")
+def palette_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A palette's ONNX file as the real export makes it, of an untrained network with the styles "dawn" and "dusk"."""
+    return _exported_once(tmp_path_factory, "pair.onnx", _export_palette)
+
+
+def _exported_once(factory: pytest.TempPathFactory, name: str, export: Callable[[Path], None]) -> Path:
     from filelock import FileLock
 
-    base = tmp_path_factory.getbasetemp()
-    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
-    path = shared / "tiny_style" / "tiny.onnx"
-    with FileLock(shared / "tiny_style.lock"):
+    base = factory.getbasetemp()
+    path = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / name.replace(".onnx", "_style") / name
+    with FileLock(path.parent.with_suffix(".lock")):
         if not path.exists():
-            _export_tiny_style(path)
+            export(path)
     return path
 
 
@@ -226,6 +235,32 @@ def _export_tiny_style(path: Path) -> None:
     painting = Painting(title="Stripes", artist="Nobody", year="2024", licence="CC0-1.0")
     network = initial_network(Architecture(width=4, blocks=2), seed=0)
     export_network(network, Recipe(name="tiny", file="stripes.png", painting=painting), output=path)
+    torch.set_num_threads(threads)
+
+
+def _export_palette(path: Path) -> None:
+    import torch
+
+    from fststyle.nn.multi_style_net import MultiStyleNet
+    from fststyle.styles import Painting
+    from fststyle.training.checkpoint import empty_network
+    from fststyle.training.export import export_network
+    from fststyle.training.recipe import Recipe
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    styles = tuple(
+        Recipe(name=name, file=f"{name}.png", preset="realtime", painting=Painting(title=name.title()))
+        for name in ("dawn", "dusk")
+    )
+    recipe = Recipe(name="pair", preset="realtime", styles=styles)
+    network = empty_network(recipe)
+    assert isinstance(network, MultiStyleNet)
+    random = torch.Generator().manual_seed(1)
+    with torch.no_grad():
+        for table in network.tables().values():  # a network that is not trained yet has but one style
+            table.add_(torch.randn(table.shape, generator=random) / 2)
+    export_network(network, recipe, output=path)
     torch.set_num_threads(threads)
 
 
