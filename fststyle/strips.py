@@ -87,8 +87,11 @@ def upright_pixels(
     return pixels, alpha
 
 
-def resized(pixels: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
-    """uint8 [H, W, 3] or [H, W] at ``size`` (width, height), by Lanczos; the same to rounding however it is cut.
+def resized(
+    pixels: NDArray[np.uint8], size: tuple[int, int], resample: Image.Resampling = Image.Resampling.LANCZOS
+) -> NDArray[np.uint8]:
+    """uint8 [H, W, 3] or [H, W] at ``size`` (width, height), by Lanczos, or bilinear, which has no ringing; the same
+    to rounding however it is cut.
 
     Pillow makes whole pixels of what one direction gives before it goes on with the other, and begins with the one that
     is less work for the height at hand: here it is always the rows.
@@ -103,9 +106,9 @@ def resized(pixels: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint
         top, bottom = rows.start * scale, min(float(height), rows.stop * scale)
         first, last = max(0, floor(top) - margin), min(height, ceil(bottom) + margin)
         source = Image.fromarray(np.ascontiguousarray(pixels[first:last]))
-        across = source.resize((size[0], last - first), Image.Resampling.LANCZOS)
+        across = source.resize((size[0], last - first), resample)
         box = (0, top - first, size[0], bottom - first)
-        strip = across.resize((size[0], rows.stop - rows.start), Image.Resampling.LANCZOS, box)
+        strip = across.resize((size[0], rows.stop - rows.start), resample, box)
         result[rows] = np.asarray(strip)
         forget(pixels)
         forget(result)
