@@ -31,6 +31,7 @@ class Request:
     inputs: tuple[str, ...]
     output: str | None
     look: Look
+    cycle: bool
     keep_metadata: bool
     as_json: bool
     report: Path | None
@@ -78,6 +79,7 @@ def _planner(request: Request, styles: list[StyleInfo]) -> Planner:
         request.output,
         styles=styles,
         look=request.look,
+        cycle=request.cycle,
         keep_metadata=request.keep_metadata,
         force=request.force,
     )

@@ -7,15 +7,18 @@ import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
 from fststyle.cli.batch import Request, stylize_files
 from fststyle.cli.report import as_json
+from fststyle.cli.timelines import MIX
 from fststyle.errors import OptionError
 from fststyle.images import MAX_PIXELS, decode, encode_for_file, read_picture
+from fststyle.serving.look import Blend
 from fststyle.serving.memory import LARGEST_UNTILED
+from fststyle.serving.shared_network import load_each
 from fststyle.serving.stylizer import Look, Stages, Stylizer, check_target, write
 from fststyle.serving.tile_choice import DEFAULT_TILE, Tiling, parse_tile
 from fststyle.styles import DEFAULT_STYLE, find_style
@@ -39,6 +42,16 @@ def device_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return device(threads(command))
 
 
+blend_option = click.option(
+    "--blend",
+    type=click.Choice(get_args(Blend)),
+    default=Look.blend,
+    show_default=True,
+    help="How --strength weakens the style: pixels of both are blended, or, with a palette, strokes become weaker in "
+    "its network.",
+)
+
+
 @click.command()
 @click.argument("inputs", nargs=-1, required=True, metavar="INPUT...")
 @click.option("-o", "--output", metavar="OUT", help="File or folder to write, or - for standard output.")
@@ -48,10 +61,12 @@ def device_options(command: Callable[..., Any]) -> Callable[..., Any]:
     multiple=True,
     default=[DEFAULT_STYLE],
     show_default=True,
-    metavar="NAME|FILE.onnx",
-    help="Which style; may be repeated, and each result's name then ends in its style's.",
+    metavar=MIX,
+    help="Which style, or a mix of a palette's; may be repeated, and each result's name then ends in its style's.",
 )
+@click.option("--cycle", is_flag=True, help="Give each photo one of the styles, in turn, instead of all.")
 @click.option("--strength", type=float, default=Look.strength, show_default=True, help="0 the photo, 1 the full style.")
+@blend_option
 @click.option("--keep-color", is_flag=True, help="Keep the photo's colours, take the style's light and strokes.")
 @click.option("--max-size", type=int, metavar="PIXELS", help="Scale down photos whose longer side is above this.")
 @click.option(
@@ -80,7 +95,9 @@ def stylize(
     inputs: tuple[str, ...],
     output: str | None,
     names: tuple[str, ...],
+    cycle: bool,
     strength: float,
+    blend: Blend,
     keep_color: bool,
     max_size: int | None,
     stroke_size: float | None,
@@ -105,11 +122,13 @@ def stylize(
         output=output,
         look=Look(
             strength=strength,
+            blend=blend,
             keep_color=keep_color,
             max_size=max_size,
             stroke_size=stroke_size,
             tile=parse_tile(tile),
         ),
+        cycle=cycle,
         keep_metadata=keep_metadata,
         as_json=print_json,
         report=report,
@@ -118,9 +137,10 @@ def stylize(
     )
 
     def load() -> dict[str, Stylizer]:
-        stylizers = [
-            Stylizer(name, device=device, threads=threads, max_pixels=max_pixels, progress=progress) for name in names
-        ]
+        def open_network(name: str | Path) -> Stylizer:
+            return Stylizer(name, device=device, threads=threads, max_pixels=max_pixels, progress=progress)
+
+        stylizers = [*load_each(names, open_network)]
         if device == "auto" and not print_json:
             for note in dict.fromkeys(stylizer.engine.note for stylizer in stylizers):
                 click.echo(f"fststyle: {note}", err=True)

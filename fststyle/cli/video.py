@@ -12,13 +12,17 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from fststyle.cli.stylize import device_options
+from fststyle.cli.stylize import blend_option, device_options
+from fststyle.cli.timelines import MIX, style_and_timeline, timeline_option
+from fststyle.errors import OptionError
 from fststyle.images import MAX_PIXELS
+from fststyle.serving.mix_timeline import MixTimeline, parse_time
 from fststyle.serving.stylizer import Look, Stylizer
 from fststyle.serving.video_formats import CODECS, VideoSettings
 from fststyle.styles import DEFAULT_STYLE
 
 if TYPE_CHECKING:
+    from fststyle.serving.look import Blend
     from fststyle.serving.providers import Device
     from fststyle.serving.video import Progress, VideoReport
 
@@ -33,21 +37,21 @@ class _Seconds(click.ParamType[float]):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
         if isinstance(value, float):
             return value
-        parts = str(value).split(":")
         try:
-            numbers = [float(part) for part in parts]
-        except ValueError:
-            numbers = []
-        if not 1 <= len(numbers) <= 3 or any(part != part or part < 0 for part in numbers):
-            self.fail(f"{value!r} is no time; accepted are seconds, MM:SS and HH:MM:SS", param, ctx)
-        return sum(part * 60.0**place for place, part in enumerate(reversed(numbers)))
+            return parse_time(str(value))
+        except OptionError as error:
+            self.fail(str(error), param, ctx)
 
 
 @click.command()
 @click.argument("source", metavar="INPUT", type=click.Path(path_type=Path))
 @click.option("-o", "--output", metavar="OUT", type=click.Path(path_type=Path), required=True, help="File to write.")
-@click.option("--style", default=DEFAULT_STYLE, show_default=True, metavar="NAME|FILE.onnx", help="Which style.")
+@click.option(
+    "--style", default=DEFAULT_STYLE, show_default=True, metavar=MIX, help="Which style, or a mix of a palette's."
+)
+@timeline_option("in INPUT")
 @click.option("--strength", type=float, default=Look.strength, show_default=True, help="0 the video, 1 the full style.")
+@blend_option
 @click.option("--keep-color", is_flag=True, help="Keep the video's colours, take the style's light and strokes.")
 @click.option("--max-size", type=int, metavar="PIXELS", help="Scale down if the longer side is above this.")
 @click.option("--max-pixels", type=int, default=MAX_PIXELS, show_default=True, help="Refuse frames with more pixels.")
@@ -66,7 +70,9 @@ def video(
     source: Path,
     output: Path,
     style: str,
+    timeline: str | None,
     strength: float,
+    blend: Blend,
     keep_color: bool,
     max_size: int | None,
     max_pixels: int,
@@ -85,7 +91,8 @@ def video(
 
     Size, frame times, orientation and sound are those of INPUT. OUT appears when it is whole.
     """
-    look = Look(strength=strength, keep_color=keep_color, max_size=max_size)
+    look = Look(strength=strength, blend=blend, keep_color=keep_color, max_size=max_size)
+    style, moments = style_and_timeline(style, timeline)
     settings = VideoSettings(codec=codec, quality=quality, start=start, end=end, stabilize=stabilize)
 
     from fststyle.serving.video import check_video_target, stylise_video
@@ -95,9 +102,19 @@ def video(
     if device == "auto" and not as_json:
         click.echo(f"fststyle: {stylizer.engine.note}", err=True)
     with _progress(shown=not as_json and sys.stderr.isatty()) as progress:
-        report = stylise_video(stylizer, source, output, look, settings, force=force, resume=resume, progress=progress)
+        report = stylise_video(
+            stylizer,
+            source,
+            output,
+            look,
+            settings,
+            timeline=moments,
+            force=force,
+            resume=resume,
+            progress=progress,
+        )
     if as_json:
-        click.echo(json.dumps(_as_json(source, stylizer, report)))
+        click.echo(json.dumps(_as_json(source, stylizer, moments, report)))
     else:
         _tell(source, report)
 
@@ -148,11 +165,11 @@ def _tell(source: Path, report: VideoReport) -> None:
         click.echo(f"fststyle: left out {report.skipped} frames that came no later than the one before", err=True)
 
 
-def _as_json(source: Path, stylizer: Stylizer, report: VideoReport) -> dict[str, Any]:
+def _as_json(source: Path, stylizer: Stylizer, timeline: MixTimeline | None, report: VideoReport) -> dict[str, Any]:
     return {
         "input": str(source),
         "output": str(report.output),
-        "style": stylizer.style.name,
+        **({"style": stylizer.style.name} if timeline is None else {"timeline": str(timeline)}),
         "size": report.size,
         "frames": report.frames,
         "skipped": report.skipped,

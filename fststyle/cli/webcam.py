@@ -12,14 +12,16 @@ from typing import TYPE_CHECKING
 import click
 
 from fststyle.cli.sizes import Size
-from fststyle.cli.stylize import device_options
+from fststyle.cli.stylize import blend_option, device_options
+from fststyle.cli.timelines import MIX, style_and_timeline, timeline_option
 from fststyle.serving.stylizer import Look, Stylizer
 from fststyle.signals import Terminated, signals_handled
-from fststyle.styles import DEFAULT_STYLE
+from fststyle.styles import DEFAULT_STYLE, find_style
 
 if TYPE_CHECKING:
     from fststyle.serving.camera import Wishes
     from fststyle.serving.camera_session import Session
+    from fststyle.serving.look import Blend
     from fststyle.serving.providers import Device
 
 
@@ -54,10 +56,14 @@ class _Signals:
 )
 @click.option("--size", type=Size(), help="Ask the camera for frames of so many pixels.")
 @click.option("--camera-fps", type=float, help="Ask the camera for so many frames per second.")
-@click.option("--style", default=DEFAULT_STYLE, show_default=True, metavar="NAME|FILE.onnx", help="Which style.")
+@click.option(
+    "--style", default=DEFAULT_STYLE, show_default=True, metavar=MIX, help="Which style, or a mix of a palette's."
+)
+@timeline_option("since the first picture; at its last time it begins again")
 @click.option(
     "--strength", type=float, default=Look.strength, show_default=True, help="0 the camera, 1 the full style."
 )
+@blend_option
 @click.option("--keep-color", is_flag=True, help="Keep the camera's colours, take the style's light and strokes.")
 @click.option("--mirror", is_flag=True, help="Show it as a mirror would.")
 @click.option("--stabilize", is_flag=True, help="Less flicker: smooth over time where the picture stands still.")
@@ -84,7 +90,9 @@ def webcam(
     size: tuple[int, int] | None,
     camera_fps: float | None,
     style: str,
+    timeline: str | None,
     strength: float,
+    blend: Blend,
     keep_color: bool,
     mirror: bool,
     stabilize: bool,
@@ -110,10 +118,12 @@ def webcam(
     from fststyle.serving.camera_loop import Controls, LiveSettings
     from fststyle.serving.camera_record import check_recording
     from fststyle.serving.camera_session import Keep, open_session, run_headless
-    from fststyle.serving.camera_styles import StyleShelf, style_key
+    from fststyle.serving.camera_styles import StyleShelf, opening_key, style_key
     from fststyle.serving.camera_window import check_display, run_window
+    from fststyle.serving.shared_network import check_blend
 
-    controls = Controls(Look(strength=strength, keep_color=keep_color), mirror)
+    controls = Controls(Look(strength=strength, blend=blend, keep_color=keep_color), mirror)
+    style, moments = style_and_timeline(style, timeline)
     wishes = Wishes(size=size, rate=camera_fps, paced=not every_frame)
     settings = LiveSettings(
         max_size=max_size,
@@ -122,6 +132,7 @@ def webcam(
         frames=frames,
         seconds=seconds,
         every_frame=every_frame,
+        timeline=moments,
     )
     if every_frame:
         check_every_frame(source)
@@ -133,8 +144,10 @@ def webcam(
     def load(name: str | Path) -> Stylizer:
         return Stylizer(name, device=device, threads=threads)
 
+    first = opening_key(moments) if moments is not None else style_key(style)
+    check_blend(find_style(first), controls.look)
     signals = _Signals()
-    with signals_handled(signals.handle), StyleShelf(style_key(style), load) as shelf:
+    with signals_handled(signals.handle), StyleShelf(first, load) as shelf:
         if device == "auto" and not as_json:
             click.echo(f"fststyle: {shelf.current.engine.note}", err=True)
         keep = Keep(folder=folder, record=record, force=force, virtual_camera=virtual_camera)

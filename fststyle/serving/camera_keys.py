@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from fststyle.errors import FststyleError
-from fststyle.serving.camera_session import STRENGTH_STEP, Session
+from fststyle.serving.camera_session import FADE_STEP, STRENGTH_STEP, Session
 
 
 @dataclass(frozen=True)
@@ -24,6 +24,18 @@ def next_style(session: Session) -> None:
 
 def previous_style(session: Session) -> None:
     session.step_style(-1)
+
+
+def towards_next(session: Session) -> None:
+    session.fade_style(FADE_STEP)
+
+
+def towards_previous(session: Session) -> None:
+    session.fade_style(-FADE_STEP)
+
+
+def timeline(session: Session) -> None:
+    session.toggle_timeline()
 
 
 def stronger(session: Session) -> None:
@@ -69,6 +81,9 @@ def leave(session: Session) -> None:
 KEYS: tuple[Key, ...] = (
     Key(("n", "right"), "next style", next_style),
     Key(("p", "left"), "previous style", previous_style),
+    Key((".", ">"), "mix in the next style", towards_next),
+    Key((",", "<"), "mix in the previous style", towards_previous),
+    Key(("t",), "timeline on/off", timeline),
     Key(("+", "=", "up"), "more style", stronger),
     Key(("-", "down"), "less style", weaker),
     Key(("c",), "original colours", original_colours),

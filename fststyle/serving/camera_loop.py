@@ -6,7 +6,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import median
 
 import numpy as np
@@ -20,6 +20,8 @@ from fststyle.serving.camera_opencv import cv2
 from fststyle.serving.camera_pace import SizeController, patience
 from fststyle.serving.camera_slot import EndedError, Newest
 from fststyle.serving.camera_styles import StyleShelf
+from fststyle.serving.mix_timeline import MixTimeline
+from fststyle.serving.shared_network import can_blend, with_weights
 from fststyle.serving.stabilize import Stabilizer
 from fststyle.serving.stylizer import Look, Stages, Stylizer
 
@@ -32,7 +34,9 @@ _RECENT = 9
 class LiveSettings:
     """``max_size``: limit of the longer side in pixels at which the network works. ``target_fps``: lower that side as
     far as needed for so many pictures per second. ``frames`` and ``seconds``: end after so many pictures, or so long.
-    ``every_frame``: the camera waits for the network, so that no frame is dropped; for files.
+    ``every_frame``: the camera waits for the network, so that no frame is dropped; for files. ``timeline``: how the
+    styles of the palette that the shelf begins with are mixed, by seconds since the first frame; it begins again at its
+    last time.
 
     :raises OptionError: a value out of range.
     """
@@ -43,6 +47,7 @@ class LiveSettings:
     frames: int | None = None
     seconds: float | None = None
     every_frame: bool = False
+    timeline: MixTimeline | None = None
 
     def __post_init__(self) -> None:
         for name in ("max_size", "frames", "seconds", "target_fps"):
@@ -53,10 +58,13 @@ class LiveSettings:
 
 @dataclass
 class Controls:
-    """What may change while the picture runs; each is read once a frame."""
+    """What may change while the picture runs; each is read once a frame. ``timeline``: whether the one of the settings
+    is followed.
+    """
 
     look: Look
     mirror: bool = False
+    timeline: bool = True
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,6 +92,9 @@ class Live:
         self.figures = Figures()
         self.sinks: tuple[Callable[[View], None], ...] = ()
         self._settings = settings
+        timeline, self._palette = settings.timeline, shelf.current
+        self._fade = timeline.over(self._palette.style.styles) if timeline is not None else None
+        self._first_at: float | None = None
         self._shots: Newest[Shot] = Newest(lossless=settings.every_frame)
         self._views: Newest[View] = Newest(lossless=settings.every_frame)
         self._stopped = threading.Event()
@@ -107,6 +118,14 @@ class Live:
         self._worker.join()
         self._capture.join(_LEAVE)
         self.figures.end(dropped=self._shots.dropped)
+
+    @property
+    def has_timeline(self) -> bool:
+        return self._fade is not None
+
+    @property
+    def follows_timeline(self) -> bool:
+        return self.has_timeline and self.controls.timeline
 
     def release(self) -> None:
         """Close a camera that was never used; one that was is closed by the thread that used it."""
@@ -182,12 +201,13 @@ class Live:
     def _stylise(self, shot: Shot) -> View:
         started = time.perf_counter()
         stylizer, look, mirror = self.shelf.current, self.controls.look, self.controls.mirror
+        shown = self._on_timeline(shot) or stylizer
+        if look.blend == "network" and not can_blend(shown.style):  # a style that came by a key: the picture goes on
+            look = replace(look, blend="pixels")
         photo = np.asarray(cv2.flip(shot.pixels, 1), np.uint8) if mirror else shot.pixels
         small = scaled(photo, fitted(self.camera.size, self._controller.side))
         stages = Stages()
-        pixels = stylizer.stylise(
-            Picture(small), Look(strength=look.strength, keep_color=look.keep_color), stages
-        ).pixels
+        pixels = shown.stylise(Picture(small), replace(look, max_size=None), stages).pixels
         if self._settings.stabilize:
             pixels = self._steadied((stylizer, look, mirror), small, pixels)
         pixels = scaled(pixels, self.camera.size)
@@ -196,7 +216,15 @@ class Live:
             self._busy.append(took)
             self._controller.note(took)
         size = small.shape[1], small.shape[0]
-        return View(pixels, shot.at, stylizer.style.name, size, stages.milliseconds.get("network", 0.0) / 1000)
+        return View(pixels, shot.at, shown.style.name, size, stages.milliseconds.get("network", 0.0) / 1000)
+
+    def _on_timeline(self, shot: Shot) -> Stylizer | None:
+        """The mix that is due, unless the user has taken over."""
+        if self._first_at is None:
+            self._first_at = shot.at
+        if self._fade is None or not self.controls.timeline:
+            return None
+        return with_weights(self._palette, self._fade.around(shot.at - self._first_at))
 
     def _steadied(self, state: tuple[Stylizer, Look, bool], photo: Pixels, pixels: Pixels) -> Pixels:
         if state != self._steady:  # the past is of another look

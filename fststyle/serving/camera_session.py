@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from fststyle.errors import FststyleError
+from fststyle.errors import FststyleError, OptionError
 from fststyle.serving.camera import Wishes, open_camera
 from fststyle.serving.camera_loop import Controls, Live, LiveSettings, View
 from fststyle.serving.camera_record import RECORDING_SUFFIX, Recorder, Recording, free_name, snapshot
@@ -16,6 +16,8 @@ from fststyle.serving.camera_styles import StyleShelf
 from fststyle.serving.camera_virtual import VirtualCamera
 
 STRENGTH_STEP = 0.1
+FADE_STEP = 0.1
+"""Of the way from one style to the next."""
 _NOTICE_SECONDS = 4.0
 _POLL = 0.1  # seconds
 
@@ -115,7 +117,23 @@ class Session:
         self.leaving = True
 
     def step_style(self, by: int) -> None:
+        """Ends the timeline, as :meth:`fade_style`: the style is now the user's."""
         self.live.shelf.step(by)
+        self.live.controls.timeline = False
+
+    def fade_style(self, by: float) -> None:
+        """Go ``by`` of the way to the next style in the row, or back where that is negative.
+
+        :raises OptionError: the two are not of one palette.
+        """
+        self.live.shelf.fade(by)
+        self.live.controls.timeline = False
+
+    def toggle_timeline(self) -> None:
+        """:raises OptionError: there is none."""
+        if not self.live.has_timeline:
+            raise OptionError("there is no timeline; --timeline gives one")
+        self.live.controls.timeline = not self.live.controls.timeline
 
     def change_strength(self, by: float) -> None:
         look = self.live.controls.look

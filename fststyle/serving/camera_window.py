@@ -104,8 +104,7 @@ def status(session: Session) -> list[str]:
     """What the window tells of a running session, a line for each part."""
     live, view = session.live, session.last
     look, figures = live.controls.look, live.figures
-    style = live.shelf.current.style.name
-    parts = [style if live.shelf.coming in (None, style) else f"{style} (loading {live.shelf.coming})"]
+    parts = [_style_line(session)]
     parts.append(f"strength {look.strength:.1f}")
     parts += ["original colours"] if look.keep_color else []
     parts += ["mirrored"] if live.controls.mirror else []
@@ -118,6 +117,14 @@ def status(session: Session) -> list[str]:
             f"network {view.network * 1000:.0f} ms at {width} x {height}; h: help"
         )
     return [session.notice, *lines] if session.notice else lines
+
+
+def _style_line(session: Session) -> str:
+    live, view = session.live, session.last
+    if live.follows_timeline:
+        return f"{view.style} (timeline)" if view is not None else "timeline"
+    style, coming = live.shelf.current.style.name, live.shelf.coming
+    return style if coming in (None, style) else f"{style} (loading {coming})"
 
 
 def help_lines() -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from copy import copy
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,14 @@ from fststyle.styles import parse_metadata
 Weights = Sequence[float] | NDArray[np.float32]
 MINIMUM_SIDE = 16
 """Pixels. Smaller pictures are padded up to it, and the result is cropped."""
+
+
+@dataclass
+class _Held:
+    """What a session holds memory for; shared by all that use the session."""
+
+    shape: Sequence[int] = ()
+    pixels: int = 0
 
 
 class Engine:
@@ -53,8 +62,7 @@ class Engine:
         self._session, self.note = open_session(self._network(model), device=device, threads=self.threads)
         self._check_signature(model)
         self.provider: str = self._session.get_providers()[0]
-        self._last_shape: Sequence[int] = ()
-        self.held_pixels = 0
+        self._held = _Held()
 
     def __call__(self, images: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """uint8 [N, H, W, 3] RGB in, the same shape out, for any H and W from 1.
@@ -71,6 +79,10 @@ class Engine:
         if down or right:
             images = np.pad(images, ((0, 0), (0, down), (0, right), (0, 0)), mode="symmetric")
         return self._run(np.ascontiguousarray(images))[:, :height, :width]
+
+    @property
+    def held_pixels(self) -> int:
+        return self._held.pixels
 
     def mixed(self, weights: Weights) -> Engine:
         """The same network with other weights of its styles: nothing is loaded for it.
@@ -139,12 +151,12 @@ class Engine:
         import onnxruntime
 
         options = onnxruntime.RunOptions()
-        self.held_pixels = shape[0] * shape[1] * shape[2]
-        if tuple(shape) != self._last_shape:
-            self.held_pixels = 0
+        self._held.pixels = shape[0] * shape[1] * shape[2]
+        if tuple(shape) != self._held.shape:
+            self._held.pixels = 0
             device = "cpu:0" if self.provider.startswith("CPU") else "cpu:0;gpu:0"
             options.add_run_config_entry("memory.enable_memory_arena_shrinkage", device)
-        self._last_shape = tuple(shape)
+        self._held.shape = tuple(shape)
         return options
 
 

@@ -19,6 +19,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from mmap import mmap
 from pathlib import Path
+from typing import Any
 
 from fststyle.atomic import atomic_path, make_folder
 from fststyle.errors import OutputError
@@ -39,6 +40,8 @@ class Settings:
     keep_metadata: bool
     stroke_size: float | None = None
     tile: int | str = "auto"
+    blend: str = "pixels"
+    weights: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -58,7 +61,7 @@ class Version:
 @dataclass(frozen=True)
 class Record:
     """One line. ``output`` is relative to the folder, with slashes; ``source`` is absolute; ``label`` is the style's
-    name where the results of several are told apart by it, else empty; ``sha256`` is the result's.
+    label where the results of several are told apart by it, else empty; ``sha256`` is the result's.
     """
 
     output: str
@@ -188,10 +191,14 @@ def _read(file: Path) -> Iterator[Record]:
                 **stored
                 | {
                     "photo": Version(**stored["photo"]),
-                    "settings": Settings(**stored["settings"]),
+                    "settings": _settings(stored["settings"]),
                     "result": Version(**stored["result"]),
                 }
             )
+
+
+def _settings(stored: dict[str, Any]) -> Settings:
+    return Settings(**stored | {"weights": tuple(stored.get("weights", ()))})
 
 
 def _unchanged(target: Path, record: Record) -> bool:

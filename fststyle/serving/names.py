@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import unicodedata
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,8 +16,8 @@ from fststyle.serving.journal import Record
 
 @dataclass(frozen=True)
 class Job:
-    """One picture to read and one to write. ``style`` is the style's name; ``label`` is the same where the results of
-    several are told apart by it, else empty.
+    """One picture to read and one to write. ``style`` is the style's name; ``label`` is what stands for it in names of
+    files where the results of several are told apart by it, else empty.
     """
 
     source: Path
@@ -36,10 +36,21 @@ class Names:
     others become ``x-gif.png`` where that helps, or ``x-2.jpg``, ``x-3.jpg`` and so on.
     """
 
-    def __init__(self, folder: Path | None, styles: Sequence[str], known: Iterable[Record] = ()) -> None:
-        """``known`` are the results of earlier runs: their names belong to their photos, while these are there."""
-        self._folder = folder
-        self._styles = {style: style if len(styles) > 1 else "" for style in styles}
+    def __init__(
+        self,
+        folder: Path | None,
+        styles: Mapping[str, str],
+        known: Iterable[Record] = (),
+        *,
+        turns: Mapping[str, str] | None = None,
+    ) -> None:
+        """``styles``: the label of each, by its name. ``known`` are the results of earlier runs: their names belong to
+        their photos, while these are there. ``turns`` None: each photo in every style; else in one, the styles in turn,
+        but those photos, named by their absolute paths, in the style that it says.
+        """
+        self._folder, self._styles = folder, styles
+        self._turns = None if turns is None else dict(turns)
+        self._seen: set[str] = set()
         self._targets: dict[tuple[str, str], Path] = {}
         self._taken: set[str] = set()
         self._sources: set[str] = set()
@@ -48,19 +59,20 @@ class Names:
                 self._take(record.source, record.label, folder / record.output)
 
     def jobs(self, photos: Sequence[Photo]) -> list[Job]:
-        """A job for each photo and style, in their order; the photos that came before are remembered.
+        """A job for each photo and style of it, in their order; the photos that came before are remembered.
 
         :raises OptionError: a result would replace a photo.
         """
         sources = {photo.source: os.path.realpath(photo.source) for photo in photos}
+        styles = {photo.source: self._styles_of(sources[photo.source]) for photo in photos}
         for photo in sorted(photos, key=lambda photo: _suffix(photo.source) != photo.source.suffix):
-            for style, label in self._styles.items():
+            for style, label in styles[photo.source].items():
                 if (sources[photo.source], label) not in self._targets:
                     self._take(sources[photo.source], label, self._free(photo, style, label))
         jobs = [
             Job(photo.source, self._targets[sources[photo.source], label], style, label)
             for photo in photos
-            for style, label in self._styles.items()
+            for style, label in styles[photo.source].items()
         ]
         return self._checked(jobs)
 
@@ -68,6 +80,15 @@ class Names:
         """The one photo in the one style as ``file``; :class:`~fststyle.errors.OptionError` if that is the photo."""
         (photo,), (style,) = photos, self._styles
         return self._checked([Job(photo.source, file, style)])
+
+    def _styles_of(self, source: str) -> dict[str, str]:
+        """Those of one photo, and the label that its result has to have."""
+        if self._turns is None:
+            return {style: label if len(self._styles) > 1 else "" for style, label in self._styles.items()}
+        if source not in self._seen:
+            self._seen.add(source)
+            self._turns.setdefault(source, [*self._styles][(len(self._seen) - 1) % len(self._styles)])
+        return {self._turns[source]: ""}
 
     def _checked(self, jobs: list[Job]) -> list[Job]:
         self._sources |= {_folded(job.source) for job in jobs}
@@ -82,7 +103,7 @@ class Names:
 
     def _free(self, photo: Photo, style: str, label: str) -> Path:
         place = photo.source if self._folder is None else self._folder / photo.place
-        end = style if self._folder is None else label
+        end = self._styles[style] if self._folder is None else label
         suffix = _suffix(photo.source)
         return next(
             target

@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fststyle.serving.network_file import NORM, read_network
+from fststyle.serving.network_file import NORM, STYLES, read_network
 
 if TYPE_CHECKING:
     from onnx import GraphProto, NodeProto, TensorProto
@@ -43,6 +43,9 @@ def _expose(graph: GraphProto) -> list[int]:
     from onnx import TensorProto, helper
 
     sizes = {tensor.name: tensor.dims[0] for tensor in graph.initializer if tensor.dims}
+    # A palette's scales and shifts are what the styles' weights make of tables, [styles, channels].
+    tables = {tensor.name: tensor.dims[-1] for tensor in graph.initializer if tensor.dims}
+    sizes |= {node.output[0]: tables[node.input[1]] for node in graph.node if STYLES in node.input}
     norms = [node for node in graph.node if node.op_type == NORM]
     channels = [sizes[norm.input[1]] for norm in norms]
     nodes: list[NodeProto] = _given(graph, channels)

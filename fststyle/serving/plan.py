@@ -10,8 +10,9 @@ from fststyle.errors import OptionError, OutputError
 from fststyle.formats import format_for
 from fststyle.images import Picture, encode_for_file
 from fststyle.serving.folder import Photo, output_folder
-from fststyle.serving.journal import Journal, Settings, State, Version
+from fststyle.serving.journal import Journal, Record, Settings, State, Version
 from fststyle.serving.names import Job, Names
+from fststyle.serving.shared_network import check_blend
 from fststyle.serving.stylizer import Look, Stages, check_target, write
 from fststyle.styles import StyleInfo
 
@@ -49,24 +50,28 @@ class Planner:
         *,
         styles: Sequence[StyleInfo],
         look: Look,
+        cycle: bool = False,
         keep_metadata: bool = False,
         force: bool = False,
     ) -> None:
-        """``inputs`` and ``output`` are as the user wrote them.
+        """``inputs`` and ``output`` are as the user wrote them. With ``cycle`` each photo gets one of the styles, in
+        turn; one that has its result from an earlier run stays with that one's style.
 
-        :raises OptionError: several pictures for one file, or two styles of one name.
+        :raises OptionError: several pictures for one file, two styles of one name, or a style that cannot blend as
+            ``look`` says.
         :raises OutputError: there is a file where the folder should be.
         """
         self.folder = output_folder(inputs, output)
         self._file = Path(output) if output is not None and self.folder is None else None
         self._keep_metadata, self._force = keep_metadata, force
-        names = [style.name for style in styles]
+        names = [style.label for style in styles]
         if len(set(names)) < len(names):
             raise OptionError(f"two styles have one name, which tells their results apart: {', '.join(sorted(names))}")
+        for style in styles:
+            check_blend(style, look)
         if self._file is not None and len(names) > 1:
             raise OptionError(f"the results of several styles cannot all be written to {output}; name a folder")
         self.journal = Journal(self.folder) if self.folder is not None else None
-        self._names = Names(self.folder, names, self.journal.results() if self.journal else ())
         self._settings = {
             style.name: Settings(
                 style.sha256,
@@ -76,10 +81,15 @@ class Planner:
                 keep_metadata,
                 look.stroke_size,
                 look.tile,
+                look.blend,
+                style.weights,
             )
             for style in styles
             if self.journal is not None
         }
+        labels = {style.name: style.label for style in styles}
+        known = [*self.journal.results()] if self.journal else []
+        self._names = Names(self.folder, labels, known, turns=self._kept_turns(known) if cycle else None)
 
     def plan(self, photos: Sequence[Photo]) -> Plan:
         """What to do for ``photos``, in their order; may be asked again as more arrive.
@@ -119,6 +129,12 @@ class Planner:
                 settings=self._settings[job.style],
                 overwrite=self._force,
             )
+
+    def _kept_turns(self, known: Sequence[Record]) -> dict[str, str]:
+        """Which of the styles photos have had, unless all are to be made again."""
+        names = {(settings.style_sha256, settings.weights): name for name, settings in self._settings.items()}
+        had = {record.source: (record.settings.style_sha256, record.settings.weights) for record in known}
+        return {} if self._force else {source: names[style] for source, style in had.items() if style in names}
 
     def _state(self, job: Job) -> State:
         if self.journal is None:

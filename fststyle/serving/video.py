@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from fractions import Fraction
 from heapq import merge
 from itertools import islice
@@ -17,7 +17,10 @@ from fststyle.atomic import atomic_path, check_output
 from fststyle.errors import OptionError
 from fststyle.images import MAX_PIXELS
 from fststyle.serving.channel import Channel, beside
+from fststyle.serving.engine import Weights
 from fststyle.serving.ffmpeg import av
+from fststyle.serving.mix_timeline import Fade, MixTimeline
+from fststyle.serving.shared_network import check_blend
 from fststyle.serving.stylizer import Look, Stylizer
 from fststyle.serving.video_formats import Target, VideoSettings, target_for
 from fststyle.serving.video_network import FrameNetwork
@@ -65,6 +68,7 @@ def stylise_video(
     look: Look,
     settings: VideoSettings,
     *,
+    timeline: MixTimeline | None = None,
     force: bool = False,
     resume: bool = False,
     progress: Progress | None = None,
@@ -77,16 +81,22 @@ def stylise_video(
     other streams and metadata are left out. Frames have 8 bits a channel, no alpha, and are taken as they are stored:
     interlaced ones are not taken apart.
 
+    ``timeline`` says how the styles of a palette are mixed at which time of ``source``, instead of ``stylizer``, which
+    is of that palette.
+
     With ``resume`` what is done is kept in a hidden folder beside ``output`` until that is whole, however the run
-    ends: the next call goes on from there, if the file, the style, the look and the settings are the same. It has to be
-    given from the first call on.
+    ends: the next call goes on from there, if the file, the style, the timeline, the look and the settings are the
+    same. It has to be given from the first call on.
 
     :raises InputError: ``source`` cannot be read, is no video, is damaged or cut short.
     :raises OutputError: ``output`` cannot be written, or exists and ``force`` is false.
     :raises OptionError: an unknown suffix or codec, or sound that ``output`` cannot hold.
     :raises DependencyError: FFmpeg lacks the encoder.
+    :raises StyleNotFoundError: ``timeline`` has a style that ``stylizer``'s palette has not.
     """
     target = check_video_target(source, output, settings, force=force)
+    check_blend(stylizer.style, look)
+    fade = timeline.over(stylizer.style.styles) if timeline is not None else None
     started, threads = time.perf_counter(), stylizer.engine.threads
     reader = VideoReader(
         source,
@@ -97,13 +107,13 @@ def stylise_video(
         quick=look.strength == 1 and not look.keep_color,  # nothing of the frame itself is shown
     )
     with reader:
-        own = Look(strength=look.strength, keep_color=look.keep_color)
-        network = FrameNetwork(stylizer, own, reader.info.size, stabilize=settings.stabilize)
+        own, weights = replace(look, max_size=None), _weights(fade, reader.info, settings)
+        network = FrameNetwork(stylizer, own, reader.info.size, stabilize=settings.stabilize, weights=weights)
         run = _Run(network, reader.info)
         job = _Job(reader, target, output, force=force, threads=threads, run=run, progress=progress)
         if resume:
             with reserved(output):
-                copied, left_out = job.resumed(_facts(stylizer, source, look, settings, target), settings)
+                copied, left_out = job.resumed(_facts(stylizer, fade, source, look, settings, target), settings)
         else:
             copied, left_out = job.straight()
     return VideoReport(
@@ -124,13 +134,24 @@ def stylise_video(
     )
 
 
-def _facts(stylizer: Stylizer, source: Path, look: Look, settings: VideoSettings, target: Target) -> dict[str, Any]:
+def _weights(fade: Fade | None, info: VideoInfo, settings: VideoSettings) -> Callable[[Frame], Weights] | None:
+    """Of each frame, by its time in the input."""
+    start = settings.start or 0.0
+    return None if fade is None else lambda frame: fade.at(start + float(frame.pts * info.time_base))
+
+
+def _facts(
+    stylizer: Stylizer, fade: Fade | None, source: Path, look: Look, settings: VideoSettings, target: Target
+) -> dict[str, Any]:
     """All that the encoded frames depend on."""
     file = source.stat()
     return {
         "version": fststyle.__version__,
         "input": [str(source.resolve()), file.st_size, file.st_mtime_ns],
         "style": stylizer.style.sha256,
+        "weights": [[time, *row] for time, row in zip(fade.times, fade.weights.tolist(), strict=True)]
+        if fade is not None
+        else [float(weight) for weight in stylizer.engine.weights],
         "look": asdict(look),
         "settings": asdict(settings),
         "target": [target.container.name, target.codec_name, target.quality],

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from typing import TypeVar
 
 from fststyle.images import Picture
+from fststyle.serving.engine import Weights
 from fststyle.serving.memory import fits
 from fststyle.serving.providers import CPU
+from fststyle.serving.shared_network import with_weights
 from fststyle.serving.stabilize import Stabilizer
 from fststyle.serving.stylizer import Look, Stages, Stylizer
 from fststyle.serving.video_reader import Frame
@@ -30,11 +32,19 @@ class FrameNetwork:
     the frames one after the other.
     """
 
-    def __init__(self, stylizer: Stylizer, look: Look, size: tuple[int, int], *, stabilize: bool) -> None:
-        """``size``: width and height of the frames; errors are those of
-        :class:`~fststyle.serving.engine.Engine`.
+    def __init__(
+        self,
+        stylizer: Stylizer,
+        look: Look,
+        size: tuple[int, int],
+        *,
+        stabilize: bool,
+        weights: Callable[[Frame], Weights] | None = None,
+    ) -> None:
+        """``size``: width and height of the frames; ``weights``: those of a palette's styles for each frame, None for
+        those that ``stylizer`` has. Errors are those of :class:`~fststyle.serving.engine.Engine`.
         """
-        self._look = look
+        self._look, self._weights = look, weights
         self.stages = Stages()
         self.stabilizer = Stabilizer() if stabilize else None
         self.at_once = 1 if stabilize else frames_at_once(stylizer, size)
@@ -76,7 +86,10 @@ class FrameNetwork:
 
     def _stylised(self, frame: Frame) -> tuple[Frame, Stages]:
         stages = Stages()
-        pixels = self._stylizer.stylise(Picture(frame.pixels), self._look, stages).pixels
+        stylizer = self._stylizer
+        if self._weights is not None:
+            stylizer = with_weights(stylizer, self._weights(frame))
+        pixels = stylizer.stylise(Picture(frame.pixels), self._look, stages).pixels
         if self.stabilizer is not None:
             with stages.measure("stabilize"):
                 pixels = self.stabilizer(frame.pixels, pixels)

@@ -30,22 +30,25 @@ def record(source: str, output: str, label: str = "") -> Record:
 
 
 def test_a_result_has_its_photos_place_and_name() -> None:
-    assert named(Names(Path("out"), ["tiny"]), "a.jpg", "sea/b.PNG", base="in") == ["out/a.jpg", "out/sea/b.PNG"]
+    assert named(Names(Path("out"), {"tiny": "tiny"}), "a.jpg", "sea/b.PNG", base="in") == [
+        "out/a.jpg",
+        "out/sea/b.PNG",
+    ]
 
 
 def test_without_a_folder_a_result_lies_beside_its_photo() -> None:
-    assert named(Names(None, ["tiny"]), "in/b.jpg") == ["in/b-tiny.jpg"]
+    assert named(Names(None, {"tiny": "tiny"}), "in/b.jpg") == ["in/b-tiny.jpg"]
 
 
 def test_several_styles_are_told_apart_by_their_names() -> None:
     for folder, expected in ((Path("out"), ["out/b-x.jpg", "out/b-y.jpg"]), (None, ["b-x.jpg", "b-y.jpg"])):
-        jobs = Names(folder, ["x", "y"]).jobs(photos("b.jpg"))
+        jobs = Names(folder, {"x": "x", "y": "y"}).jobs(photos("b.jpg"))
         assert [job.target.as_posix() for job in jobs] == expected
         assert [job.style for job in jobs] == ["x", "y"]
 
 
 def test_formats_that_are_only_read_change_their_suffix() -> None:
-    names = Names(Path("out"), ["tiny"])
+    names = Names(Path("out"), {"tiny": "tiny"})
     assert named(names, "x.gif", "y.bmp", "z.heic", "noend", base="in") == [
         "out/x.png",
         "out/y.png",
@@ -55,7 +58,7 @@ def test_formats_that_are_only_read_change_their_suffix() -> None:
 
 
 def test_who_keeps_his_suffix_keeps_his_name_whatever_the_order() -> None:
-    assert named(Names(Path("out"), ["tiny"]), "x.bmp", "x.gif", "x.png", base="in") == [
+    assert named(Names(Path("out"), {"tiny": "tiny"}), "x.bmp", "x.gif", "x.png", base="in") == [
         "out/x-bmp.png",
         "out/x-gif.png",
         "out/x.png",
@@ -63,13 +66,13 @@ def test_who_keeps_his_suffix_keeps_his_name_whatever_the_order() -> None:
 
 
 def test_names_that_differ_in_case_or_spelling_only_are_told_apart() -> None:
-    names = Names(Path("out"), ["tiny"])
+    names = Names(Path("out"), {"tiny": "tiny"})
     assert named(names, "B.jpg", "b.JPG", "b.jpg", base="in") == ["out/B.jpg", "out/b-2.JPG", "out/b-3.jpg"]
     assert named(names, "Caf\u00e9.jpg", "Cafe\u0301.jpg", base="in")[1] == "out/Cafe\u0301-2.jpg"
 
 
 def test_a_name_made_up_does_not_meet_a_real_one() -> None:
-    assert named(Names(Path("out"), ["tiny"]), "b-2.jpg", "b.jpg", "B.jpg", base="in") == [
+    assert named(Names(Path("out"), {"tiny": "tiny"}), "b-2.jpg", "b.jpg", "B.jpg", base="in") == [
         "out/b-2.jpg",
         "out/b.jpg",
         "out/B-3.jpg",
@@ -78,11 +81,12 @@ def test_a_name_made_up_does_not_meet_a_real_one() -> None:
 
 def test_photos_of_one_name_from_two_folders() -> None:
     found = [Photo(Path("x/b.jpg"), Path("b.jpg")), Photo(Path("y/b.jpg"), Path("b.jpg"))]
-    assert [job.target.as_posix() for job in Names(Path("out"), ["tiny"]).jobs(found)] == ["out/b.jpg", "out/b-2.jpg"]
+    jobs = Names(Path("out"), {"tiny": "tiny"}).jobs(found)
+    assert [job.target.as_posix() for job in jobs] == ["out/b.jpg", "out/b-2.jpg"]
 
 
 def test_names_stay_as_more_photos_arrive() -> None:
-    names = Names(Path("out"), ["tiny"])
+    names = Names(Path("out"), {"tiny": "tiny"})
     assert named(names, "x.gif", base="in") == ["out/x.png"]
     assert named(names, "x.gif", "x.png", base="in") == ["out/x.png", "out/x-2.png"]
 
@@ -90,7 +94,7 @@ def test_names_stay_as_more_photos_arrive() -> None:
 def test_names_of_earlier_runs_stay() -> None:
     Path("in").mkdir()
     known = [record("in/x.gif", "x.png"), record("in/y.jpg", "y-tiny.jpg", "tiny")]
-    assert named(Names(Path("out"), ["tiny"], known), "x.gif", "x.png", "y.jpg", base="in") == [
+    assert named(Names(Path("out"), {"tiny": "tiny"}, known), "x.gif", "x.png", "y.jpg", base="in") == [
         "out/x.png",
         "out/x-2.png",
         "out/y.jpg",
@@ -100,17 +104,17 @@ def test_names_of_earlier_runs_stay() -> None:
 def test_a_photo_that_is_gone_leaves_its_name_to_others() -> None:
     known = [record("moved.jpg", "b.jpg")]
     Path("moved.jpg").unlink()
-    assert named(Names(Path("out"), ["tiny"], known), "b.jpg", base="in") == ["out/b.jpg"]
+    assert named(Names(Path("out"), {"tiny": "tiny"}, known), "b.jpg", base="in") == ["out/b.jpg"]
 
 
 @pytest.mark.parametrize("folder", ["in", "in/../in"])
 def test_photos_are_never_written_to(folder: str) -> None:
     Path("in").mkdir()
     with pytest.raises(OptionError, match="would replace an input"):
-        Names(Path(folder), ["tiny"]).jobs(photos("b.jpg", base="in"))
+        Names(Path(folder), {"tiny": "tiny"}).jobs(photos("b.jpg", base="in"))
 
 
 def test_a_link_to_a_photo_is_the_photo() -> None:
     Path("link.jpg").symlink_to("b.jpg")
     with pytest.raises(OptionError, match="would replace an input"):
-        Names(None, ["tiny"]).renamed(photos("b.jpg"), Path("link.jpg"))
+        Names(None, {"tiny": "tiny"}).renamed(photos("b.jpg"), Path("link.jpg"))
