@@ -144,3 +144,15 @@ def test_a_damaged_file_is_the_models_fault(tmp_path: Path) -> None:
     (tmp_path / "a.onnx").write_bytes(b"no network")
     with pytest.raises(ModelError, match="damaged"):
         with_norm_statistics(tmp_path / "a.onnx")
+
+
+def test_the_mix_may_change_between_frames_and_the_memory_stays(palette_file: Path) -> None:
+    steady, plain = (kind(palette_file, device="cpu", threads=1) for kind in (SteadyEngine, Engine))
+    dusk, frame = (0.0, 0.0, 1.0), noise(0)
+    assert np.abs(steady(frame).astype(int) - plain(frame)).max() <= 1
+    remembered = steady.mixed(dusk)((frame * 0.9).astype(np.uint8)).astype(int)
+    alone = SteadyEngine(palette_file, device="cpu", threads=1, weights=dusk)
+    assert np.abs(remembered - alone((frame * 0.9).astype(np.uint8))).max() > 1
+    lasting = SteadyEngine(palette_file, device="cpu", threads=1)
+    lasting(frame)
+    assert np.abs(lasting.mixed(dusk)((frame * 0.9).astype(np.uint8)) - remembered).max() <= 1

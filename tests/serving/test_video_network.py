@@ -13,6 +13,7 @@ pytest.importorskip("av")
 from fststyle.errors import InputError
 from fststyle.images import Picture
 from fststyle.serving import video_network
+from fststyle.serving.shared_network import with_weights
 from fststyle.serving.stylizer import Look, Stages, Stylizer
 from fststyle.serving.video_network import FrameNetwork, frames_at_once
 from fststyle.serving.video_reader import Frame
@@ -122,3 +123,23 @@ def test_fewer_where_memory_is_short(stylizer: Stylizer, monkeypatch: pytest.Mon
 def test_a_gpu_gets_one_frame_at_a_time(stylizer: Stylizer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stylizer.engine, "provider", "CUDAExecutionProvider")
     assert frames_at_once(stylizer, SIZE) == 1
+
+
+@pytest.mark.parametrize("stabilize", [False, True])
+def test_each_frame_may_have_weights_of_its_own(palette_file: Path, stabilize: bool) -> None:
+    palette = Stylizer(palette_file, device="cpu", threads=2)
+    blank = np.random.default_rng(1).integers(0, 256, (SIZE[1], SIZE[0], 3), dtype=np.uint8)
+    given = [Frame(blank if number % 2 else 255 - blank, number, 1) for number in range(4)]  # each is a cut
+    mixes = {number: (0.0, 1 - number / 3, number / 3) for number in range(4)}
+    network = FrameNetwork(palette, Look(), SIZE, stabilize=stabilize, weights=lambda frame: mixes[frame.pts])
+    for before, after in zip(given, network.run(given), strict=True):
+        expected = with_weights(palette, mixes[before.pts])(before.pixels).astype(int)
+        assert np.abs(after.pixels - expected).max() <= 1
+
+
+def test_a_weak_style_in_the_network_is_the_same_when_it_is_steady(palette_file: Path) -> None:
+    palette, look = Stylizer(palette_file, device="cpu", threads=1), Look(strength=0.5, blend="network")
+    frame = frames(1)[0]
+    (made,) = FrameNetwork(palette, look, SIZE, stabilize=True).run([frame])
+    assert np.abs(made.pixels - palette(frame.pixels, strength=0.5, blend="network").astype(int)).max() <= 1
+    assert np.abs(made.pixels - palette(frame.pixels).astype(int)).max() > 1
