@@ -9,14 +9,28 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from fststyle import errors
     from fststyle.errors import FststyleError
+    from fststyle.serving.regions import MaskedStylizer
+    from fststyle.serving.segmenter import PersonSegmenter
     from fststyle.serving.stylizer import Stylizer
     from fststyle.styles import StyleInfo, available_styles, find_style
 
 __version__ = "0.1.0"
-__all__ = ["FststyleError", "StyleInfo", "Stylizer", "__version__", "available_styles", "errors", "find_style"]
+__all__ = [
+    "FststyleError",
+    "MaskedStylizer",
+    "PersonSegmenter",
+    "StyleInfo",
+    "Stylizer",
+    "__version__",
+    "available_styles",
+    "errors",
+    "find_style",
+]
 
 _HOMES = {
     "FststyleError": "fststyle.errors",
+    "MaskedStylizer": "fststyle.serving.regions",
+    "PersonSegmenter": "fststyle.serving.segmenter",
     "StyleInfo": "fststyle.styles",
     "Stylizer": "fststyle.serving.stylizer",
     "available_styles": "fststyle.styles",
