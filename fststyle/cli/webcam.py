@@ -166,6 +166,8 @@ def _report(session: Session, wishes: Wishes, *, as_json: bool) -> None:
     camera, shelf = session.live.camera, session.live.shelf
     if as_json:
         facts = {"camera": camera.name, "size": camera.size, "style": shelf.current.style.name}
+        if session.live.timeline is not None:
+            facts["timeline"] = str(session.live.timeline)
         kept = {
             "working_size": session.last.worked_at if session.last else None,
             "recordings": [asdict(made) | {"path": str(made.path)} for made in session.recordings],

@@ -92,8 +92,8 @@ class Live:
         self.figures = Figures()
         self.sinks: tuple[Callable[[View], None], ...] = ()
         self._settings = settings
-        timeline, self._palette = settings.timeline, shelf.current
-        self._fade = timeline.over(self._palette.style.styles) if timeline is not None else None
+        self.timeline, self._palette = settings.timeline, shelf.current
+        self._fade = self.timeline.over(self._palette.style.styles) if self.timeline is not None else None
         self._first_at: float | None = None
         self._shots: Newest[Shot] = Newest(lossless=settings.every_frame)
         self._views: Newest[View] = Newest(lossless=settings.every_frame)
@@ -120,12 +120,8 @@ class Live:
         self.figures.end(dropped=self._shots.dropped)
 
     @property
-    def has_timeline(self) -> bool:
-        return self._fade is not None
-
-    @property
     def follows_timeline(self) -> bool:
-        return self.has_timeline and self.controls.timeline
+        return self.timeline is not None and self.controls.timeline
 
     def release(self) -> None:
         """Close a camera that was never used; one that was is closed by the thread that used it."""

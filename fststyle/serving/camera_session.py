@@ -131,7 +131,7 @@ class Session:
 
     def toggle_timeline(self) -> None:
         """:raises OptionError: there is none."""
-        if not self.live.has_timeline:
+        if self.live.timeline is None:
             raise OptionError("there is no timeline; --timeline gives one")
         self.live.controls.timeline = not self.live.controls.timeline
 

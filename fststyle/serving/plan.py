@@ -50,11 +50,12 @@ class Planner:
         *,
         styles: Sequence[StyleInfo],
         look: Look,
+        masks: str = "",
         cycle: bool = False,
         keep_metadata: bool = False,
         force: bool = False,
     ) -> None:
-        """``inputs`` and ``output`` are as the user wrote them. With ``cycle`` each photo gets one of the styles, in
+        """``inputs`` and ``output`` are as the user wrote them; ``masks`` is the digest of all that masks do to results. With ``cycle`` each photo gets one of the styles, in
         turn; one that has its result from an earlier run stays with that one's style.
 
         :raises OptionError: several pictures for one file, two styles of one name, or a style that cannot blend as
@@ -83,6 +84,7 @@ class Planner:
                 look.tile,
                 look.blend,
                 style.weights,
+                masks,
             )
             for style in styles
             if self.journal is not None
@@ -133,7 +135,8 @@ class Planner:
     def _kept_turns(self, known: Sequence[Record]) -> dict[str, str]:
         """Which of the styles photos have had, unless all are to be made again."""
         names = {(settings.style_sha256, settings.weights): name for name, settings in self._settings.items()}
-        had = {record.source: (record.settings.style_sha256, record.settings.weights) for record in known}
+        unlabelled = [record for record in known if not record.label]
+        had = {record.source: (record.settings.style_sha256, record.settings.weights) for record in unlabelled}
         return {} if self._force else {source: names[style] for source, style in had.items() if style in names}
 
     def _state(self, job: Job) -> State:

@@ -15,6 +15,7 @@ from fststyle.serving.camera_loop import Controls, Live, LiveSettings, View  # n
 from fststyle.serving.camera_session import Session  # noqa: E402
 from fststyle.serving.camera_styles import StyleShelf  # noqa: E402
 from fststyle.serving.camera_window import help_lines, status, write_lines  # noqa: E402
+from fststyle.serving.mix_timeline import parse_timeline  # noqa: E402
 from fststyle.serving.stylizer import Look, Stylizer  # noqa: E402
 
 
@@ -151,3 +152,39 @@ def test_lines_are_written_at_both_edges() -> None:
     assert rows[:40].any()
     assert rows[440:].any()
     assert not rows[60:420].any()
+
+
+def test_keys_that_mix_ask_the_shelf_and_end_the_timeline(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    steps: list[float] = []
+    monkeypatch.setattr(session.live.shelf, "fade", steps.append)
+    for code in map(ord, ".>,<"):
+        press(code, session)
+    assert steps == [0.1, 0.1, -0.1, -0.1]
+    assert not session.live.controls.timeline
+
+
+def test_what_cannot_be_mixed_is_told(session: Session) -> None:
+    press(ord("."), session)
+    assert session.notice == "tiny and tiny cannot be mixed: they are not of one palette"
+
+
+def test_without_a_timeline_its_key_says_so(session: Session) -> None:
+    press(ord("t"), session)
+    assert session.notice == "there is no timeline; --timeline gives one"
+
+
+def test_a_timeline_runs_until_a_key_takes_over(palette_file: Path, tmp_path: Path) -> None:
+    stylizer = Stylizer(palette_file, device="cpu", threads=1)
+    shelf = StyleShelf("pair", lambda name: stylizer, names=("pair",))
+    settings = LiveSettings(timeline=parse_timeline("0 dawn; 9 dusk"))
+    live = Live(open_camera("synthetic", Wishes(size=(64, 48))), shelf, Controls(Look()), settings)
+    session = Session(live, folder=tmp_path)
+    assert status(session)[0] == "timeline, strength 1.0"
+    session.last = View(np.full((48, 64, 3), 99, np.uint8), 0.0, "dawn:0.5,dusk:0.5", (64, 48), 0.01)
+    assert status(session)[0] == "dawn:0.5,dusk:0.5 (timeline), strength 1.0"
+    press(ord("t"), session)
+    assert status(session)[0] == "pair, strength 1.0"
+    press(ord("t"), session)
+    assert live.follows_timeline
+    press(ord("n"), session)
+    assert not live.follows_timeline

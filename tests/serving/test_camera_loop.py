@@ -15,6 +15,8 @@ from fststyle.serving.camera import Shot  # noqa: E402
 from fststyle.serving.camera_figures import Figures  # noqa: E402
 from fststyle.serving.camera_loop import Controls, Live, LiveSettings, View, fitted, scaled  # noqa: E402
 from fststyle.serving.camera_styles import StyleShelf  # noqa: E402
+from fststyle.serving.mix_timeline import parse_timeline  # noqa: E402
+from fststyle.serving.shared_network import with_weights  # noqa: E402
 from fststyle.serving.stylizer import Look, Stylizer  # noqa: E402
 
 SIZE = (64, 48)
@@ -236,3 +238,45 @@ def test_sizes() -> None:
 def test_settings_out_of_range(name: str) -> None:
     with pytest.raises(OptionError, match=f"{name} must be above 0, got 0"):
         LiveSettings(**{name: 0})
+
+
+@pytest.fixture(scope="module")
+def palette(palette_file: Path) -> Stylizer:
+    return Stylizer(palette_file, device="cpu", threads=1)
+
+
+def test_a_timeline_counts_from_the_first_picture_and_goes_around(palette: Stylizer) -> None:
+    timeline = parse_timeline("0 dawn; 1 dusk; 2 dawn")
+    running = live(Feed([]), StyleShelf("pair", lambda name: palette, names=()), Look(strength=1), timeline=timeline)
+    photo = grey(90)
+    photo[::3] = 30
+    for seconds, weights in ((0, (0, 1, 0)), (0.25, (0, 0.75, 0.25)), (1, (0, 0, 1)), (2.25, (0, 0.75, 0.25))):
+        view = running._stylise(Shot(photo, 50 + seconds))
+        np.testing.assert_array_equal(view.pixels, with_weights(palette, weights)(photo))
+        assert view.style == with_weights(palette, weights).style.name
+    running.controls.timeline = False
+    assert running._stylise(Shot(photo, 51)).style == "pair"
+
+
+def test_smoothing_lasts_while_a_timeline_fades(palette: Stylizer) -> None:
+    timeline = parse_timeline("0 dawn; 10 dusk")
+    shelf = StyleShelf("pair", lambda name: palette, names=())
+    running = live(Feed([]), shelf, Look(strength=1), timeline=timeline, stabilize=True)
+    photo = np.random.default_rng(0).integers(0, 256, (48, 64, 3), dtype=np.uint8)
+    first = running._stylise(Shot(photo, 0.0)).pixels.astype(float)
+    second = running._stylise(Shot(photo, 9.0)).pixels.astype(float)
+    alone = with_weights(palette, (0, 0.1, 0.9))(photo).astype(float)
+    np.testing.assert_allclose(second, 0.85 * first + 0.15 * alone, atol=1.01)
+
+
+def test_blending_in_the_network_goes_on_with_pixels_where_a_style_cannot(
+    shelf: StyleShelf, stylizer: Stylizer, palette: Stylizer
+) -> None:
+    look = Look(strength=0.5, blend="network")
+    photo = np.random.default_rng(0).integers(0, 256, (48, 64, 3), dtype=np.uint8)
+    running = live(Feed([]), StyleShelf("pair", lambda name: palette, names=()), look)
+    np.testing.assert_array_equal(
+        running._stylise(Shot(photo, 0.0)).pixels, palette(photo, strength=0.5, blend="network")
+    )
+    running.shelf.current = stylizer
+    np.testing.assert_array_equal(running._stylise(Shot(photo, 0.0)).pixels, stylizer(photo, strength=0.5))

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from fststyle.errors import ModelError
-from fststyle.serving.camera_styles import StyleShelf, style_key
+from fststyle.errors import ModelError, OptionError
+from fststyle.serving.camera_styles import StyleShelf, opening_key, style_key
+from fststyle.serving.mix_timeline import parse_timeline
 from fststyle.serving.stylizer import Stylizer
 
 
@@ -94,3 +95,82 @@ def test_every_available_style_is_in_the_row_and_a_file_before_them(styles_folde
     with StyleShelf(key, Loader()) as shelf:
         assert shelf._names[0] == tiny_style_file
         assert "tiny" in shelf._names
+
+
+@pytest.fixture
+def palette(styles_folder: Path, palette_file: Path) -> Path:
+    """The palette ``pair`` beside the style ``tiny``."""
+    return Path(shutil.copyfile(palette_file, styles_folder / "pair.onnx"))
+
+
+def test_the_styles_of_a_palette_share_one_network(palette: Path) -> None:
+    load = Loader()
+    with StyleShelf("dawn", load, ["tiny", "dawn", "dusk"]) as shelf:
+        session = shelf.current.engine._session
+        shelf.step(1)
+        settle(shelf, "dusk")
+        assert shelf.current.engine._session is session
+        assert list(shelf.current.engine.weights) == [0, 0, 1]
+        shelf.step(1)
+        settle(shelf, "tiny")
+        shelf.step(1)
+        settle(shelf, "dawn")
+    assert load.loaded == ["dawn", "tiny"]
+
+
+def test_a_fade_goes_on_from_style_to_style(palette: Path) -> None:
+    load = Loader()
+    with StyleShelf("dawn", load, ["dawn", "dusk"]) as shelf:
+        for by, name in (
+            (0.25, "dawn:0.75,dusk:0.25"),
+            (0.5, "dawn:0.25,dusk:0.75"),
+            (0.25, "dusk"),
+            (0.5, "dawn:0.5,dusk:0.5"),  # around, to the first
+            (-0.75, "dawn:0.25,dusk:0.75"),
+        ):
+            shelf.fade(by)
+            settle(shelf, name)
+        shelf.step(1)
+        settle(shelf, "dusk")
+        shelf.fade(-0.4)
+        settle(shelf, "dawn:0.4,dusk:0.6")
+        shelf.step(-1)
+        settle(shelf, "dawn")
+    assert load.loaded == ["dawn"]
+
+
+def test_only_styles_of_one_palette_fade(palette: Path) -> None:
+    with StyleShelf("tiny", Loader(), ["tiny", "dawn", "dusk"]) as shelf:
+        for by in (0.1, -0.1):
+            with pytest.raises(OptionError, match="cannot be mixed: they are not of one palette"):
+                shelf.fade(by)
+        shelf.step(1)
+        settle(shelf, "dawn")
+        shelf.fade(0.1)
+        settle(shelf, "dawn:0.9,dusk:0.1")
+
+
+def test_the_row_has_what_palettes_hold(palette: Path, palette_file: Path) -> None:
+    row = StyleShelf("dusk", Loader())._names
+    assert {"tiny", "dawn", "dusk"} <= {*row}
+    assert "pair" not in row
+    assert StyleShelf(palette_file, Loader())._names[:3] == [
+        palette_file,
+        f"dawn@{palette_file}",
+        f"dusk@{palette_file}",
+    ]
+
+
+def test_keys_of_styles_in_a_palette_and_of_mixes(palette: Path, palette_file: Path) -> None:
+    assert style_key("dusk") == "dusk"
+    assert style_key("dusk:2") == "dusk"
+    assert style_key("dusk:3,dawn:1") == "dusk:3,dawn:1"
+    assert style_key("dusk@pair") == "dusk"
+    assert style_key(f"dusk@{palette_file}") == f"dusk@{palette_file}"
+    assert style_key(str(palette_file)) == palette_file
+
+
+def test_what_a_timeline_begins_with(palette: Path, palette_file: Path) -> None:
+    assert opening_key(parse_timeline("0 dusk; 3 dawn")) == "dusk"
+    assert opening_key(parse_timeline("0 dusk,dawn; 3 dawn")) == "dusk:1,dawn:1"
+    assert opening_key(parse_timeline(f"0 dusk; 3 dawn@{palette_file}")) == f"dusk@{palette_file}"

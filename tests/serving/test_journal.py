@@ -1,4 +1,5 @@
 import contextlib
+import json
 import os
 import subprocess
 import sys
@@ -148,3 +149,20 @@ def test_a_folder_that_cannot_be_made_is_an_output_error(tmp_path: Path) -> None
     (tmp_path / "file").touch()
     with pytest.raises(OutputError, match="Not a directory"), Journal(tmp_path / "file" / "out").kept([]):
         pass
+
+
+def test_a_mix_is_known_again_and_another_is_not(journal: Journal, target: Path, photo: Path) -> None:
+    mixed = replace(SETTINGS, blend="network", weights=(0.0, 0.1, 0.9))
+    with journal.kept([]):
+        journal.write(b"mixed", target, source=photo, photo=Version.of(photo), label="", settings=mixed, overwrite=True)
+    again = Journal(journal.folder)
+    assert again.state(target, photo, mixed) is State.DONE
+    assert again.state(target, photo, replace(mixed, weights=(0.0, 0.2, 0.8))) is State.OTHER_SETTINGS
+
+
+def test_lines_from_before_there_were_mixes_are_read(journal: Journal, target: Path, photo: Path) -> None:
+    file = journal.folder / ".fststyle" / "journal.jsonl"
+    stored = json.loads(file.read_text())
+    del stored["settings"]["weights"], stored["settings"]["blend"]
+    file.write_text(json.dumps(stored) + "\n")
+    assert Journal(journal.folder).state(target, photo, SETTINGS) is State.DONE

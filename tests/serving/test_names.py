@@ -118,3 +118,10 @@ def test_a_link_to_a_photo_is_the_photo() -> None:
     Path("link.jpg").symlink_to("b.jpg")
     with pytest.raises(OptionError, match="would replace an input"):
         Names(None, {"tiny": "tiny"}).renamed(photos("b.jpg"), Path("link.jpg"))
+
+
+def test_in_turn_the_count_goes_on_as_more_photos_arrive() -> None:
+    names = Names(None, {"x": "x", "y:1": "y-1", "z": "z"}, turns={str(Path("c.jpg").resolve()): "x"})
+    assert named(names, "a.jpg", "b.jpg") == ["a-x.jpg", "b-y-1.jpg"]
+    assert named(names, "b.jpg", "c.jpg", "d.jpg") == ["b-y-1.jpg", "c-x.jpg", "d-x.jpg"]
+    assert [job.style for job in names.jobs(photos("d.jpg", "b.jpg"))] == ["x", "y:1"]

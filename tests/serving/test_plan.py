@@ -11,14 +11,16 @@ from fststyle.serving.folder import find_photos
 from fststyle.serving.journal import Version
 from fststyle.serving.plan import Plan, Planner
 from fststyle.serving.stylizer import Look, Stages
-from fststyle.styles import read_style
+from fststyle.styles import find_style, read_style
 
 Plans = Callable[..., tuple[Planner, Plan]]
 
 
 @pytest.fixture
-def plans(tmp_path: Path, tiny_style_file: Path, monkeypatch: pytest.MonkeyPatch) -> Plans:
-    """Plans for the photos ``a.png`` and ``sea/b.jpg`` of the folder ``in``, with the style ``tiny``."""
+def plans(tmp_path: Path, tiny_style_file: Path, palette_file: Path, monkeypatch: pytest.MonkeyPatch) -> Plans:
+    """Plans for the photos ``a.png`` and ``sea/b.jpg`` of the folder ``in``, with the style ``tiny``, or with ``mixes``
+    of a palette.
+    """
     monkeypatch.chdir(tmp_path)
     for name in ("a.png", "sea/b.jpg"):
         path = tmp_path / "in" / name
@@ -27,7 +29,8 @@ def plans(tmp_path: Path, tiny_style_file: Path, monkeypatch: pytest.MonkeyPatch
 
     def plan(source: str = "in", output: str | None = "out", **options: object) -> tuple[Planner, Plan]:
         look = options.pop("look", Look())
-        styles = [read_style(tiny_style_file)]
+        mixes = options.pop("mixes", [])
+        styles = [find_style(f"{mix}@{palette_file}") for mix in mixes] or [read_style(tiny_style_file)]  # type: ignore[attr-defined]
         planner = Planner([source], output, styles=styles, look=look, **options)  # type: ignore[arg-type]
         return planner, planner.plan(find_photos([source], output))
 
@@ -74,10 +77,17 @@ def test_what_stands_there_for_another_reason_is_refused_before_anything_starts(
 
 
 @pytest.mark.parametrize(
-    "changed", [{"look": Look(strength=0.5)}, {"look": Look(max_size=300)}, {"keep_metadata": True}]
+    "changed",
+    [
+        {"look": Look(strength=0.5)},
+        {"look": Look(max_size=300)},
+        {"look": Look(blend="network"), "mixes": ["dawn"]},
+        {"mixes": ["dawn:0.5,dusk:0.5"]},
+        {"keep_metadata": True},
+    ],
 )
 def test_results_with_other_settings_are_refused(plans: Plans, changed: dict[str, object]) -> None:
-    write_all(*plans())
+    write_all(*(plans(mixes=["dawn"]) if "mixes" in changed else plans()))
     with pytest.raises(OutputError, match=r"a\.png exists already, made with other settings; --force"):
         plans(**changed)[1].check()
 
@@ -112,3 +122,35 @@ def test_a_result_that_came_to_exist_in_the_meantime_is_left_alone(plans: Plans)
     with planner.journal.kept([]), pytest.raises(OutputError, match="exists already"):
         planner.write(Picture(load_rgb(job.source)), job, Version.of(job.source), Stages())
     assert job.target.read_text() == "mine"
+
+
+def test_several_mixes_have_names_that_every_system_takes(plans: Plans) -> None:
+    made, _, _ = names(plans("in/a.png", mixes=["dawn", "dawn:0.7,dusk:0.3"])[1])
+    assert made == ["out/a-dawn.png", "out/a-dawn-0.7+dusk-0.3.png"]
+    with pytest.raises(OptionError, match="two styles have one name"):
+        plans(mixes=["dawn:1,dusk:1", "dawn,dusk"])
+
+
+def test_in_turn_each_photo_gets_one_style(plans: Plans) -> None:
+    _, plan = plans(mixes=["dusk", "dawn"], cycle=True)
+    assert names(plan)[0] == ["out/a.png", "out/sea/b.jpg"]
+    assert [job.style for job in plan.jobs] == ["dusk", "dawn"]
+
+
+def test_in_turn_photos_keep_the_style_that_they_have_had(plans: Plans) -> None:
+    planner, plan = plans(mixes=["dusk", "dawn"], cycle=True)
+    write_all(planner, plan)
+    for name in ("0.png", "z.png"):
+        Image.new("RGB", (20, 16), "navy").save(Path("in", name))
+    again = plans(mixes=["dusk", "dawn"], cycle=True)[1]
+    assert [(job.source.name, job.style) for job in again.done] == [("a.png", "dusk"), ("b.jpg", "dawn")]
+    assert [(job.source.name, job.style) for job in again.jobs] == [("0.png", "dusk"), ("z.png", "dusk")]
+    anew = plans(mixes=["dusk", "dawn"], cycle=True, force=True)[1]
+    assert [job.style for job in anew.jobs] == ["dusk", "dawn", "dusk", "dawn"]
+    with pytest.raises(OutputError, match="made with other settings"):
+        plans(mixes=["dusk:0.5,dawn:0.5"], cycle=True)[1].check()
+
+
+def test_a_style_that_cannot_blend_in_the_network_is_refused(plans: Plans) -> None:
+    with pytest.raises(OptionError, match="tiny is a network of one style"):
+        plans(look=Look(blend="network"))
