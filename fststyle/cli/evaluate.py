@@ -81,7 +81,8 @@ def evaluate(
     threads: int | None,
     seed: int,
 ) -> None:
-    """Measure STYLE on photos that it was not trained on, against the optimiser that it stands in for.
+    """Measure STYLE on photos that it was not trained on, against the optimiser that it stands in for. A style of a
+    palette is named as anywhere: STYLE@PALETTE.
 
     DIR receives evaluation.json, a card in Markdown, the optimiser's curves and a strip of pictures. What the optimiser
     finds is kept in the cache, photo by photo: a run that was stopped goes on, and a network that was trained again is
@@ -134,7 +135,7 @@ def evaluate(
     told_all = report(found)
     write_files(found, told_all, painted, folder)
     if embedding:
-        embed(stylizer.style.path, figures(found))
+        embed(stylizer.style, figures(found))
     click.echo(json.dumps(told_all, indent=2) if as_json else summary(found, folder))
 
 

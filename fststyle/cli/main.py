@@ -26,6 +26,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "bench": ("fststyle.cli.bench:bench", "Measure how fast styles are on this machine."),
     "doctor": ("fststyle.cli.doctor:doctor", "Try what stylising needs, and say what mends it."),
     "train": ("fststyle.cli.train:train", "Train a style on a painting."),
+    "tune": ("fststyle.cli.tune:tune", "Choose style weight and scale by eye, then train."),
+    "add-style": ("fststyle.cli.add_style:add_style", "Teach a palette one more painting, in a fraction of the time."),
     "export": ("fststyle.cli.export:export", "Turn a checkpoint into a style's ONNX file."),
     "evaluate": ("fststyle.cli.evaluate:evaluate", "Measure how good a style is."),
     "photos": ("fststyle.cli.photos:photos", "Download photos to train on."),

@@ -1,9 +1,9 @@
-"""``fststyle train``: a painting and a folder of photos go in, an ONNX file comes out."""
+"""``fststyle train``: paintings and a folder of photos go in, an ONNX file comes out."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,20 +21,20 @@ DEFAULTS = {entry.name: entry.default for entry in dataclasses.fields(Recipe)}
 Command = Callable[..., Any]
 
 
-def recipe_option(flag: str, key: str, text: str) -> Callable[[Command], Command]:
-    """An option that overrides one key of the recipe; its default is read from :class:`Recipe`, never repeated."""
-    default = DEFAULTS[key]
-    return click.option(
-        flag, key, type=type(default), default=None, help=f"{text}  [default: {default}]", metavar=key.upper()
-    )
+def recipe_option(flag: str, key: str, text: str, *, default: str | None = None) -> Callable[[Command], Command]:
+    """An option that overrides one key of the recipe; its default is read from :class:`Recipe`, never repeated, unless
+    ``default`` says where else it comes from.
+    """
+    kind, told = type(DEFAULTS[key]), DEFAULTS[key] if default is None else default
+    return click.option(flag, key, type=kind, default=None, help=f"{text}  [default: {told}]", metavar=key.upper())
 
 
 @click.command()
-@click.argument("painting", required=False, type=click.Path(path_type=Path))
+@click.argument("paintings", metavar="PAINTING...", nargs=-1, type=click.Path(path_type=Path))
 @click.option(
     "--photos", required=True, type=click.Path(path_type=Path), help="Folder of photos to learn from, of any depth."
 )
-@click.option("--name", help="The style's name.  [default: from the painting's file]")
+@click.option("--name", help="The style's name.  [default: from the painting's file; none for several]")
 @click.option("--config", type=click.Path(path_type=Path), help="A recipe in YAML; other options override it.")
 @click.option(
     "--out", type=click.Path(path_type=Path), help="Folder for the ONNX file and the checkpoint.  [default: runs/NAME]"
@@ -73,7 +73,7 @@ def recipe_option(flag: str, key: str, text: str) -> Callable[[Command], Command
 def train(
     context: click.Context,
     /,
-    painting: Path | None,
+    paintings: tuple[Path, ...],
     photos: Path,
     name: str | None,
     config: Path | None,
@@ -88,10 +88,13 @@ def train(
 ) -> None:
     """Train a style on PAINTING and export it to ONNX.
 
+    Several paintings make a palette: one network of all their styles, which can be mixed; --name names it, and the
+    styles have the names of the files.
+
     SIGINT (Ctrl-C) and SIGTERM save a checkpoint before they stop; --resume goes on from it as if nothing had happened.
     """
     check_torch_pair()
-    recipe, painting = make_recipe(painting, config, name, overrides)
+    recipe, paintings = make_recipe(paintings, config, name, overrides)
     folder = out or Path("runs") / recipe.name
     output = folder / f"{recipe.name}.onnx"
     if not (resume or force) and (output.exists() or (folder / LAST).exists()):
@@ -99,7 +102,7 @@ def train(
             f"{folder} holds a run already; go on with --resume, replace it with --force, or choose --out"
         )
     run = Run(
-        paintings=(painting,),
+        paintings=paintings,
         photos=photos,
         out=folder,
         accelerator=device,
@@ -108,23 +111,29 @@ def train(
         compile=compile,
         resume=resume,
     )
-    _train(context, recipe, run)
+    if train_and_export(context, recipe, run, output):
+        style = f"{recipe.styles[0].name}@{output}" if recipe.styles else output
+        click.echo(f"{output}\nTry it: fststyle stylize PHOTO --style {style}")
 
 
 def make_recipe(
-    painting: Path | None, config: Path | None, name: str | None, overrides: dict[str, Any]
-) -> tuple[Recipe, Path]:
-    """The recipe of the options, over the one of ``config`` if there is one, and the painting's file.
+    paintings: tuple[Path, ...], config: Path | None, name: str | None, overrides: dict[str, Any]
+) -> tuple[Recipe, tuple[Path, ...]]:
+    """The recipe of the options, over the one of ``config`` if there is one, and the paintings' files.
 
     :raises OptionError: neither names a painting, or a value is out of range.
     """
     base = read_recipe(config).to_dict() if config else {}
-    if painting is None:
+    if not paintings:
         if config is None:
             raise OptionError("which painting? give its file, or a recipe with --config that names one")
-        painting = config.parent / base["file"]
+        files = [style["file"] for style in base.get("styles", [base])]
+        paintings = tuple(config.parent / file for file in files)
     given = {key: value for key, value in overrides.items() if value is not None}
     about = {key: given.pop(key) for key in PAINTING_KEYS if key in given}
+    if len(paintings) > 1 or base.get("styles"):
+        return _palette(paintings, {**base, **given}, name, about), paintings
+    (painting,) = paintings
     values = {
         **base,
         "file": painting.name,
@@ -132,22 +141,38 @@ def make_recipe(
         "painting": {**base.get("painting", {}), **about},
         **given,
     }
-    return recipe_from_dict(values), painting
+    return recipe_from_dict(values), paintings
 
 
-def _train(context: click.Context, recipe: Recipe, run: Run) -> None:
+def _palette(paintings: tuple[Path, ...], values: dict[str, Any], name: str | None, about: dict[str, str]) -> Recipe:
+    """Styles that ``values`` holds already, known by their files, keep what is said of them there."""
+    if about:
+        raise OptionError(
+            f"--{next(iter(about))} is said of one painting; a palette's recipe has it for each (--config)"
+        )
+    if not name and "styles" not in values:
+        raise OptionError(f"{len(paintings)} paintings make a palette: give it a --name")
+    known = {style["file"]: style for style in values.get("styles", ())}
+    fresh = [{"name": style_name(painting.stem), "file": painting.name} for painting in paintings]
+    styles = [known.get(style["file"], style) for style in fresh]
+    rest = {key: value for key, value in values.items() if key not in ("file", "painting")}
+    return recipe_from_dict({**rest, "name": name or values["name"], "styles": styles})
+
+
+def train_and_export(
+    context: click.Context, recipe: Recipe, run: Run, output: Path, *, figures: Mapping[str, Any] | None = None
+) -> bool:
+    """Whether there is a file now; where the run was stopped, the program ends with the signal's exit code."""
     from fststyle.training.export import export  # Lightning and ONNX take seconds to import: only when all is checked
     from fststyle.training.fit import fit
 
     fitted = fit(recipe, run)
     if not fitted.main:
-        return  # one process speaks and exports for all devices
+        return False  # one process speaks and exports for all devices
     if fitted.skipped:
         click.echo(f"unusable photos: {len(fitted.skipped)}, listed in {run.skipped_list}", err=True)
     if fitted.stopped_by is not None:
-        click.echo(
-            f"stopped at step {fitted.step} of {recipe.steps}; --resume goes on from {fitted.checkpoint}", err=True
-        )
+        click.echo(f"stopped at step {fitted.step}; --resume goes on from {fitted.checkpoint}", err=True)
         context.exit(SIGNAL_EXIT + fitted.stopped_by)
-    output = export(fitted.checkpoint, run.out / f"{recipe.name}.onnx", force=True)
-    click.echo(f"{output}\nTry it: fststyle stylize PHOTO --style {output}")
+    export(fitted.checkpoint, output, force=True, figures=figures)
+    return True

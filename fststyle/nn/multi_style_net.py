@@ -8,6 +8,8 @@ row is no painting but the photo itself, so that a mix with it is the strength o
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
@@ -47,12 +49,11 @@ class MultiStyleNet(nn.Module):
         norms = {name for name, module in self.network.named_modules() if isinstance(module, StyleNorm)}
         return {name: tensor for name, tensor in self.network.named_parameters() if name.rpartition(".")[0] in norms}
 
-    def single(self, style: int) -> TransformerNet:
-        """A network of that style alone; the weights are copies."""
-        alone = self.architecture.network()
-        tables = self.tables()
+    def single(self, weights: Sequence[float]) -> TransformerNet:
+        """A network of one style, which that mix is; its tensors are copies."""
+        alone, tables, mix = self.architecture.network(), self.tables(), torch.tensor(weights)
         alone.load_state_dict(
-            {name: tensor[style] if name in tables else tensor for name, tensor in self.network.state_dict().items()}
+            {name: mix @ tensor if name in tables else tensor for name, tensor in self.network.state_dict().items()}
         )
         return alone
 

@@ -16,8 +16,8 @@ INPUT, OUTPUT, STYLES = "image", "stylized", "styles"
 
 
 def read_network(model: Path | bytes, *, purpose: str, extra: str) -> ModelProto:
-    """The ONNX network in the file ``model``, or in the bytes of one. ``purpose`` says what needs it, ``extra`` which of
-    fststyle's extras brings onnx.
+    """The ONNX network in the file ``model``, or in the bytes of one. ``purpose`` says what needs it, ``extra`` which
+    of fststyle's extras brings onnx.
 
     :raises DependencyError: the package onnx is not installed.
     :raises ModelError: the file cannot be read.

@@ -47,6 +47,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
 
 def load_start(name_or_path: str) -> AnyNet:
     """The network of a style by name, of an exported file, or of a checkpoint: what a new training can start from.
+    ``udnie@palette`` is the network of one style, or of one mix, of a palette.
 
     :raises StyleNotFoundError: no such style; the nearest name is offered.
     :raises InputError: no such checkpoint.
@@ -54,7 +55,11 @@ def load_start(name_or_path: str) -> AnyNet:
     """
     if name_or_path.endswith(CHECKPOINT_SUFFIX):
         return load_network(Path(name_or_path))[0]
-    return exported_network(find_style(name_or_path))
+    style = find_style(name_or_path)
+    network = exported_network(style)
+    if isinstance(network, MultiStyleNet) and style.name != style.path.stem:
+        return network.single(style.weights)
+    return network
 
 
 def exported_network(style: StyleInfo) -> AnyNet:

@@ -26,12 +26,12 @@ from fststyle.machine import describe_machine
 from fststyle.nn.losses import PerceptualLoss
 from fststyle.nn.pixels import to_image
 from fststyle.styles import StyleInfo
-from fststyle.training.checkpoint import load_network
+from fststyle.training.checkpoint import exported_recipe, load_network
 from fststyle.training.detectors import SMALLEST_SIDE, Finding, Pictures, find_faults
 from fststyle.training.export import LARGEST_DIFFERENCE, check_parity, weights_digest
 from fststyle.training.onnx_graph import on_cpu
 from fststyle.training.photos import find_photos
-from fststyle.training.recipe import Recipe, read_recipe, recipe_from_dict
+from fststyle.training.recipe import Recipe, read_recipe
 from fststyle.training.reference import STARTS, Descent, DescentCache, Start, Watch, descend, descent_keys
 from fststyle.training.stability import Stylise, stability
 
@@ -118,7 +118,7 @@ def mean_losses(losses: Sequence[Losses]) -> dict[str, float]:
 def recipe_of(style: StyleInfo, file: Path | None = None) -> Recipe:
     """The recipe that the style carries; one from a YAML ``file`` if it carries none.
 
-    :raises OptionError: there is neither, or there are both.
+    :raises OptionError: there is neither, or there are both, or it is a mix of several styles.
     :raises InputError: the file cannot be read.
     :raises ModelError: the recipe inside is not one that this fststyle can use.
     """
@@ -129,10 +129,14 @@ def recipe_of(style: StyleInfo, file: Path | None = None) -> Recipe:
         return read_recipe(file)
     if not stored:
         raise OptionError(f"{style.path} carries no recipe, so its loss is not known; give one with --recipe")
-    try:
-        return recipe_from_dict(stored)
-    except OptionError as error:
-        raise ModelError(f"{style.path} holds a recipe that this fststyle cannot use: {error}") from error
+    recipe = exported_recipe(style)
+    if not recipe.styles:
+        return recipe
+    alone = next((entry for entry in recipe.styles if entry.name == style.name), None)
+    if alone is None:
+        names = ", ".join(entry.name for entry in recipe.styles)
+        raise OptionError(f"one style of a palette is measured at a time, as NAME@{style.path.stem}; names: {names}")
+    return alone
 
 
 def load_photos(folder: Path, *, count: int, size: int) -> tuple[list[str], Pictures]:

@@ -12,12 +12,12 @@ from typing import Any
 from fststyle.atomic import atomic_write
 from fststyle.errors import ModelError, OptionError
 from fststyle.onnx_metadata import read_onnx_metadata, write_onnx_metadata
-from fststyle.styles import DIGESTS_FILE, METADATA_KEY, listed_digests, parse_metadata
+from fststyle.styles import DIGESTS_FILE, METADATA_KEY, StyleInfo, listed_digests, parse_metadata
 from fststyle.training.evaluate import Evaluation, mean_losses
 from fststyle.training.reference import STARTS
 
-FIGURES_KEY = "evaluation"
-"""Among the figures in a file's metadata."""
+FIGURES_KEY, STYLES_KEY = "evaluation", "styles"
+"""Among the figures in a file's metadata: what was measured, and, of a palette, the figures of each style by name."""
 _DIGITS = 4
 
 
@@ -121,14 +121,15 @@ def _descent(evaluation: Evaluation, start: Any) -> dict[str, Any]:
     }
 
 
-def embed(path: Path, found: Mapping[str, Any]) -> None:
-    """Put the :func:`figures` of a style into its ONNX file, whose graph stays as it is, byte for byte. Where a
-    ``SHA256SUMS`` beside it lists the file, its new digest goes there too.
+def embed(style: StyleInfo, found: Mapping[str, Any]) -> None:
+    """Put the :func:`figures` of a style into its ONNX file, whose graph stays as it is, byte for byte; those of a
+    palette's style under its name. Where a ``SHA256SUMS`` beside it lists the file, its new digest goes there too.
 
     :raises ModelError: the file is damaged or not a style, holds another network than was measured, or is not the one
         that ``SHA256SUMS`` lists.
     :raises OutputError: it cannot be written.
     """
+    path = style.path
     metadata = parse_metadata(read_onnx_metadata(path), path)
     if metadata.get("weights_sha256", "") != found["weights_sha256"]:
         raise ModelError(f"{path} holds another network than the one that was measured")
@@ -136,7 +137,10 @@ def embed(path: Path, found: Mapping[str, Any]) -> None:
     if path.name in digests and digests[path.name] != _sha256(path):
         raise ModelError(f"{path} is damaged: SHA256SUMS lists another digest")
     stored = metadata.get("figures")
-    metadata["figures"] = {**(stored if isinstance(stored, dict) else {}), FIGURES_KEY: dict(found)}
+    all_figures: dict[str, Any] = stored if isinstance(stored, dict) else {}
+    own = all_figures.setdefault(STYLES_KEY, {}).setdefault(style.name, {}) if style.styles else all_figures
+    own[FIGURES_KEY] = dict(found)
+    metadata["figures"] = all_figures
     write_onnx_metadata(path, {METADATA_KEY: json.dumps(metadata, ensure_ascii=False)})
     if path.name in digests:
         digests[path.name] = _sha256(path)

@@ -26,6 +26,7 @@ from fststyle.nn.losses import PerceptualLoss
 from fststyle.nn.multi_style_net import AnyNet, MultiStyleNet
 from fststyle.nn.vgg import VGGFeatures
 from fststyle.nn.weights import load_vgg_weights
+from fststyle.training.add_style import new_style_module
 from fststyle.training.callbacks import Progress, SampleGrid, StopOnSignal
 from fststyle.training.checkpoint import empty_network, load_start, read_checkpoint
 from fststyle.training.module import StyleModule
@@ -50,14 +51,15 @@ def fit(recipe: Recipe, run: Run, *, callbacks: Sequence[pl.Callback] = ()) -> F
     """
     keep_freed_memory()
     resumed = _checkpoint_to_resume(recipe, run)
+    module, told = _module(recipe, run), recipe
+    recipe = module.recipe  # a style that is added to a palette has numbers of its own
     photos = Photos(
         run.photos, size=recipe.size, batch=recipe.batch, steps=recipe.steps, seed=recipe.seed, workers=run.workers
     )
-    module = _module(recipe, run)
     if compiling(recipe, run):
         module.compile_losses()
     make_folder(run.out)
-    write_recipe(recipe, run.out / "recipe.yaml")
+    write_recipe(told, run.out / "recipe.yaml")
     stop = StopOnSignal(run.checkpoint)
     trainer = _trainer(recipe, run, [stop, *callbacks])
     # Lightning answers SIGTERM too: it raises once the step is over that our callback has saved.
@@ -81,6 +83,9 @@ def fit(recipe: Recipe, run: Run, *, callbacks: Sequence[pl.Callback] = ()) -> F
 
 
 def _module(recipe: Recipe, run: Run) -> StyleModule:
+    if run.extends:
+        (painting,) = run.paintings
+        return new_style_module(recipe, run.extends, painting_loss(recipe.styles[-1], painting, run.vgg_weights))
     network = starting_network(recipe)
     if isinstance(network, MultiStyleNet):
         return PaletteModule(recipe, network, palette_loss(recipe, run.paintings, _vgg(recipe, run.vgg_weights)))

@@ -44,14 +44,14 @@ def style_share(recipe: Recipe, step: int) -> float:
 
 
 class StyleModule(pl.LightningModule):
-    """The network of a recipe under the loss of its painting.
+    """The network of a recipe under the loss of its painting. ``saved_recipe`` is what checkpoints tell of.
 
     Only the network is saved: the loss is rebuilt from the painting and the VGG when a run resumes.
     """
 
     def __init__(self, recipe: Recipe, network: AnyNet, loss: AnyLoss) -> None:
         super().__init__()
-        self.recipe = recipe
+        self.recipe = self.saved_recipe = recipe
         self.network: nn.Module = network.to(memory_format=torch.channels_last)
         self.loss = loss
         self.photos_seen = 0
@@ -123,7 +123,7 @@ class StyleModule(pl.LightningModule):
         return PhotoBatch(batch.photos.to(device, non_blocking=True), batch.skipped)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        checkpoint["recipe"] = self.recipe.to_dict()
+        checkpoint["recipe"] = self.saved_recipe.to_dict()
         checkpoint["photos_seen"] = self.photos_seen
         checkpoint["skipped"] = dict(self.skipped)
         checkpoint["state_dict"] = self.network.state_dict()

@@ -35,8 +35,9 @@ class PictureNet(nn.Module):
         super().__init__()
         self.network = network
 
-    def forward(self, images: Tensor, *weights: Tensor) -> Tensor:
-        stylized: Tensor = self.network(images.permute(0, 3, 1, 2).float() / 255, *weights)
+    def forward(self, images: Tensor, weights: Tensor | None = None) -> Tensor:
+        given = () if weights is None else (weights,)
+        stylized: Tensor = self.network(images.permute(0, 3, 1, 2).float() / 255, *given)
         return (stylized.clamp(0, 1) * 255).round().to(torch.uint8).permute(0, 2, 3, 1)
 
     @property
@@ -67,7 +68,7 @@ def to_onnx(pictures: PictureNet) -> ModelProto:
         pictures,
         (torch.zeros(2, 33, 50, 3, dtype=torch.uint8), *weights),
         dynamo=True,
-        dynamic_shapes={"images": {0: automatic, 1: automatic, 2: automatic}, "weights": (None,) * len(weights)},
+        dynamic_shapes=({0: automatic, 1: automatic, 2: automatic}, None)[: 1 + len(weights)],
         input_names=[INPUT, STYLES][: 1 + len(weights)],
         output_names=[OUTPUT],
         opset_version=OPSET,

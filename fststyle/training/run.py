@@ -12,7 +12,8 @@ LAST = "last.ckpt"
 class Run:
     """Where and how a recipe is trained: what may differ between machines without changing the style.
 
-    ``paintings`` are the files of the painting, or of all styles of a palette in the recipe's order.
+    ``paintings`` are the files of the painting, or of all styles of a palette in the recipe's order. ``extends`` names
+    a palette that is there already: only the last style of the recipe is learnt, and ``paintings`` is its painting.
     ``out`` receives ``last.ckpt``, ``recipe.yaml``, ``samples/`` and TensorBoard's events. ``devices`` is what
     Lightning's Trainer takes: "auto", or a number of GPUs (of processes on the CPU). ``workers`` are the processes
     that read photos (None: by machine), ``compile`` says whether to use ``torch.compile`` (None: in long runs).
@@ -26,6 +27,7 @@ class Run:
     workers: int | None = None
     vgg_weights: Path | None = None
     compile: bool | None = None
+    extends: str = ""
     resume: bool = False
     checkpoint_every: int = 100
     sample_every: int = 250

@@ -61,23 +61,59 @@ def test_a_painting_becomes_a_style_that_says_what_it_is(
 
 
 def test_options_override_the_config_and_the_rest_stays(config: Path) -> None:
-    recipe, painting = make_recipe(Path("some/where/night.jpg"), config, None, {"steps": 9, "seed": None, "title": "N"})
+    options = {"steps": 9, "seed": None, "title": "N"}
+    recipe, paintings = make_recipe((Path("some/where/night.jpg"),), config, None, options)
     assert (recipe.name, recipe.file, recipe.steps, recipe.size) == ("small", "night.jpg", 9, 64)
     assert recipe.painting.title == "N"
-    assert painting == Path("some/where/night.jpg")
+    assert paintings == (Path("some/where/night.jpg"),)
 
 
 def test_a_config_names_its_painting_beside_itself(config: Path) -> None:
-    assert make_recipe(None, config, None, {})[1] == config.parent / "stripes.png"
+    assert make_recipe((), config, None, {})[1] == (config.parent / "stripes.png",)
 
 
 def test_the_name_comes_from_the_painting() -> None:
-    assert make_recipe(Path("The Scream (1893).jpg"), None, None, {})[0].name == "the_scream_1893"
+    assert make_recipe((Path("The Scream (1893).jpg"),), None, None, {})[0].name == "the_scream_1893"
 
 
 def test_no_painting_at_all_is_an_option_error() -> None:
     with pytest.raises(OptionError, match="which painting"):
-        make_recipe(None, None, None, {})
+        make_recipe((), None, None, {})
+
+
+def test_several_paintings_make_a_palette(
+    config: Path, painting_file: Path, photo_folder: Path, vgg_file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = Path("waves.png")
+    other.write_bytes(painting_file.read_bytes())
+    arguments = ("--photos", photo_folder, "--config", config, "--vgg-weights", vgg_file, "--name", "both")
+    assert train(painting_file, other, *arguments) == 0
+    assert "--style stripes@runs/both/both.onnx" in capsys.readouterr().out
+    style = read_style(Path("runs/both/both.onnx"))
+    assert style.styles == ("photo", "stripes", "waves")
+    assert read_recipe(Path("runs/both/recipe.yaml")).rows == 3
+
+
+def test_a_palettes_recipe_finds_its_paintings_beside_itself(config: Path) -> None:
+    write_recipe(
+        Recipe(name="two", styles=(Recipe(name="a", file="a.png"), Recipe(name="b", file="b.png", tv_weight=1.0))),
+        config.with_name("two.yaml"),
+    )
+    recipe, paintings = make_recipe((), config.with_name("two.yaml"), None, {"steps": 7})
+    assert paintings == (config.parent / "a.png", config.parent / "b.png")
+    assert (recipe.name, recipe.steps, recipe.styles[1].tv_weight) == ("two", 7, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "message"),
+    [
+        (None, {}, "2 paintings make a palette: give it a --name"),
+        ("x", {"title": "T"}, "--title is said of one painting"),
+    ],
+)
+def test_a_palette_that_is_not_told_well_is_refused(name: str | None, options: dict[str, str], message: str) -> None:
+    with pytest.raises(OptionError, match=message):
+        make_recipe((Path("a.png"), Path("b.png")), None, name, options)
 
 
 def test_a_finished_run_is_not_replaced_by_accident(

@@ -25,7 +25,7 @@ from fststyle.nn.losses import LossWeights, PerceptualLoss
 from fststyle.nn.vgg import VGGFeatures
 from fststyle.nn.weight_files import VGGWeights
 from fststyle.serving.engine import Engine
-from fststyle.styles import StyleInfo, find_style
+from fststyle.styles import StyleInfo, find_style, read_style
 from fststyle.training.checkpoint import exported_network
 from fststyle.training.evaluate import (
     Evaluation,
@@ -282,8 +282,8 @@ def test_figures_are_embedded_and_the_graph_stays(evaluation: Evaluation, tmp_pa
     (tmp_path / "SHA256SUMS").write_text(f"{hashlib.sha256(path.read_bytes()).hexdigest()}  tiny.onnx\n{other}\n")
     before = onnx.load(path)
     found = figures(evaluation)
-    embed(path, found)
-    embed(path, found)
+    embed(read_style(path), found)
+    embed(read_style(path), found)
     after = onnx.load(path)
     assert after.graph.SerializeToString() == before.graph.SerializeToString()
     style = find_style(path)
@@ -302,10 +302,10 @@ def test_figures_of_another_network_or_into_a_damaged_file_are_refused(evaluatio
     content = path.read_bytes()
     found = figures(evaluation)
     with pytest.raises(ModelError, match="another network"):
-        embed(path, {**found, "weights_sha256": "0"})
+        embed(read_style(path), {**found, "weights_sha256": "0"})
     (tmp_path / "SHA256SUMS").write_text(f"{'0' * 64}  tiny.onnx\n")
     with pytest.raises(ModelError, match="damaged"):
-        embed(path, found)
+        embed(read_style(path), found)
     assert path.read_bytes() == content
     with pytest.raises(OptionError, match="--no-iterative"):
         figures(dataclasses.replace(evaluation, descents={}))

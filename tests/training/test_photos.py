@@ -46,6 +46,18 @@ def test_a_folder_without_photos_is_an_input_error(tmp_path: Path, exists: bool)
         find_photos(place)
 
 
+def test_a_list_names_photos_in_its_own_order_from_its_own_folder(folder: Path, tmp_path: Path) -> None:
+    listed = tmp_path / "photos.txt"
+    listed.write_bytes(b"deep/d.JPG\n\n" + bytes(folder / "a.jpg") + b"\n")
+    assert find_photos(listed) == [folder / "deep" / "d.JPG", folder / "a.jpg"]
+
+
+def test_an_empty_list_of_photos_is_an_input_error(tmp_path: Path) -> None:
+    (tmp_path / "photos.txt").write_text("\n")
+    with pytest.raises(InputError, match="no photos in the list"):
+        find_photos(tmp_path / "photos.txt")
+
+
 def test_a_batch_has_the_stated_layout(folder: Path) -> None:
     photos = batches(folder).make(0).photos
     assert photos.shape == (2, SIZE, SIZE, 3)
