@@ -13,8 +13,9 @@ import numpy as np
 from fststyle.errors import FststyleError, OptionError, StyleNotFoundError, did_you_mean
 from fststyle.formats import HEADER_BYTES, recognise
 from fststyle.serving.stylizer import Stylizer
+from fststyle.serving.web.palettes import Palettes
 from fststyle.serving.web.problems import logger
-from fststyle.styles import DEFAULT_STYLE
+from fststyle.styles import DEFAULT_STYLE, StyleInfo
 
 WARM_UP_SIDE, PHOTO_SIDE = 256, 512
 
@@ -30,17 +31,32 @@ class Gallery:
         self.stylizers: Mapping[str, Stylizer] = {stylizer.style.name: stylizer for stylizer in stylizers}
         if len(self.stylizers) < len(stylizers):
             raise OptionError("two of the styles have one name")
+        self.palettes = Palettes(self.stylizers)
         self.default = DEFAULT_STYLE if DEFAULT_STYLE in self.stylizers else stylizers[0].style.name
         self.provider = stylizers[0].engine.provider
         self.warm = 0
         self.failure: FststyleError | None = None
 
     def __getitem__(self, name: str) -> Stylizer:
-        """:class:`StyleNotFoundError` if there is none; names are looked up and never become paths."""
-        if name not in self.stylizers:
-            listed, near = ", ".join(self.stylizers), did_you_mean(name, self.stylizers)
-            raise StyleNotFoundError(f"no style named {name[:80]!r}; styles: {listed}{near}")
-        return self.stylizers[name]
+        """A style in a file of its own or in a palette, or a mix of a palette's styles; names are looked up and never
+        become paths.
+
+        :raises StyleNotFoundError: there is none; the nearest name is offered.
+        :raises OptionError: a mix whose weights make no sense.
+        """
+        found = self.stylizers.get(name) or self.palettes.find(name)
+        if found is None:
+            known = [*dict.fromkeys([*self.stylizers, *self.palettes.styles])]
+            raise StyleNotFoundError(
+                f"no style named {name[:80]!r}; styles: {', '.join(known)}{did_you_mean(name, known)}"
+            )
+        return found
+
+    def loaded_name(self, stylizer: Stylizer) -> str:
+        """One of the names in :attr:`stylizers`: for a mix, its palette's."""
+        if stylizer in self.stylizers.values():
+            return stylizer.style.name
+        return self.palettes.holder(stylizer) or stylizer.style.name
 
     @property
     def ready(self) -> bool:
@@ -73,24 +89,45 @@ class Gallery:
     def describe(self) -> list[dict[str, Any]]:
         """What ``GET /v1/styles`` lists."""
         return [
-            {
-                "name": style.name,
-                "title": style.painting.title,
-                "artist": style.painting.artist,
-                "year": style.painting.year,
+            _painted(style)
+            | {
                 "licence": style.painting.licence,
                 "preset": style.preset,
                 "bytes": style.bytes,
                 "sha256": style.sha256,
                 "preview": f"/v1/styles/{style.name}/preview",
+                "styles": self._describe_inside(style),
             }
             for style in (stylizer.style for stylizer in self.stylizers.values())
         ]
 
-    def preview(self, name: str) -> tuple[bytes, str, str]:
-        """The picture stored with a style, its media type and its digest; StyleNotFoundError if it has none."""
-        data = self[name].style.preview
+    def _describe_inside(self, palette: StyleInfo) -> list[dict[str, Any]]:
+        """What can be mixed, and how much of it is in the mix that the palette's own name stands for."""
+        weights = dict(zip(palette.styles, palette.weights, strict=True))
+        return [
+            _painted(alone.style)
+            | {"weight": weights[name], "preview": f"/v1/styles/{palette.name}/styles/{name}/preview"}
+            for name, alone in self.palettes.inside(palette.name).items()
+        ]
+
+    def preview(self, name: str, inside: str = "") -> tuple[bytes, str, str]:
+        """The picture stored with a style, or with the style ``inside`` a palette, its media type and its digest.
+
+        :raises StyleNotFoundError: there is no such style, or it has no picture.
+        """
+        style = self[name].style
+        if inside:
+            held = self.palettes.inside(name)
+            if inside not in held:
+                raise StyleNotFoundError(f"{name[:80]!r} holds no style {inside[:80]!r}{did_you_mean(inside, held)}")
+            style = held[inside].style
+        data = style.preview
         if not data:
-            raise StyleNotFoundError(f"the style {name!r} has no preview")
+            raise StyleNotFoundError(f"the style {style.name!r} has no preview")
         media_type = f"image/{recognise(data[:HEADER_BYTES], 'the preview').name.lower()}"
         return data, media_type, hashlib.sha256(data).hexdigest()
+
+
+def _painted(style: StyleInfo) -> dict[str, Any]:
+    painting = style.painting
+    return {"name": style.name, "title": painting.title, "artist": painting.artist, "year": painting.year}

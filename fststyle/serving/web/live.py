@@ -85,7 +85,9 @@ class Session:
             values = parse_message(text)
             values.pop(KEY, None)
             settings = self.service.settings
-            self.choice = changed(self.choice, values, self.service.gallery, settings.max_size)
+            choice = changed(self.choice, values, self.service.gallery, settings.max_size)
+            choice.check()
+            self.choice = choice
         except FststyleError as error:
             await self.tell(describe(error))
         else:
@@ -121,7 +123,7 @@ class Session:
             return
         service.metrics.frames.labels("processed").inc()
         service.metrics.sent.inc(len(stylised.data))
-        service.metrics.observe(choice.stylizer.style.name, stylised.milliseconds)
+        service.metrics.observe(service.gallery.loaded_name(choice.stylizer), stylised.milliseconds)
         await self._answer(frame, stylised, choice)
 
     async def _answer(self, frame: Frame, stylised: Stylised, choice: Choice) -> None:
@@ -176,7 +178,9 @@ async def _admitted(socket: WebSocket, service: Service) -> None:
     if service.live >= settings.max_live:
         raise Refusal(429, "Busy", f"{settings.max_live} live sockets are open already")
     standard = default_choice(service.gallery, min(settings.live_max_size, settings.max_size))
-    session = Session(socket, service, changed(standard, values, service.gallery, settings.max_size))
+    choice = changed(standard, values, service.gallery, settings.max_size)
+    choice.check()
+    session = Session(socket, service, choice)
     service.live += 1
     try:
         await session.tell(session.choice.describe())

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, get_args
 
+from fststyle.serving.look import Blend
 from fststyle.serving.web.gallery import Gallery
 from fststyle.serving.web.negotiation import MEDIA_TYPES
+from fststyle.serving.web.palettes import LONGEST_MIX
 from fststyle.serving.web.problems import MEDIA_TYPE
 from fststyle.serving.web.settings import ServerSettings
 
@@ -30,17 +32,45 @@ _PROBLEMS = {
 
 def parameter_schemas(settings: ServerSettings, gallery: Gallery) -> dict[str, dict[str, Any]]:
     return {
-        "style": {"type": "string", "enum": [*gallery.stylizers], "default": gallery.default},
+        "style": _style_schema(gallery),
         "strength": {"type": "number", "minimum": 0, "maximum": 1, "default": 1},
+        "blend": {
+            "type": "string",
+            "enum": [*get_args(Blend)],
+            "default": "pixels",
+            "description": "What is between the photo and full strength: a blend of pixels, or, of a palette's styles, "
+            "weaker strokes.",
+        },
         "keep_color": {"type": "boolean", "default": False},
         "max_size": {"type": "integer", "minimum": 1, "maximum": settings.max_size, "default": settings.max_size},
     }
 
 
+def _style_schema(gallery: Gallery) -> dict[str, Any]:
+    styles = gallery.palettes.styles
+    names = {"type": "string", "enum": [*dict.fromkeys([*gallery.stylizers, *styles])]}
+    if not styles:
+        return names | {"default": gallery.default}
+    mix = {
+        "type": "string",
+        "maxLength": LONGEST_MIX,
+        "pattern": "^[^:,@]+(:[^:,@]+)?(,[^:,@]+(:[^:,@]+)?)*(@.+)?$",
+        "description": "A mix of a palette's styles, with their weights; @NAME names the palette.",
+        "example": ",".join(f"{style}:{weight}" for style, weight in zip(styles, (0.7, 0.3), strict=False)),
+    }
+    return {"anyOf": [names, mix], "default": gallery.default}
+
+
 def stylize_operation(settings: ServerSettings, gallery: Gallery) -> dict[str, Any]:
     """The part of the OpenAPI operation that no signature tells."""
     schemas = parameter_schemas(settings, gallery)
-    examples: dict[str, Any] = {"style": gallery.default, "strength": 0.8, "keep_color": True, "max_size": 1024}
+    examples: dict[str, Any] = {
+        "style": gallery.default,
+        "strength": 0.8,
+        "blend": "pixels",
+        "keep_color": True,
+        "max_size": 1024,
+    }
     form = {
         "type": "object",
         "required": ["image"],

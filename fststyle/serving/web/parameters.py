@@ -4,28 +4,35 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, cast
 
 from fststyle.errors import OptionError, did_you_mean
+from fststyle.serving.look import Blend
 from fststyle.serving.stylizer import Look, Stylizer
 from fststyle.serving.web.gallery import Gallery
 
-NAMES = ("style", "strength", "keep_color", "max_size")
+NAMES = ("style", "strength", "blend", "keep_color", "max_size")
 _TRUTH = {"true": True, "1": True, "yes": True, "on": True, "false": False, "0": False, "no": False, "off": False}
 
 
 @dataclass(frozen=True)
 class Choice:
-    """A loaded style and how it is applied; ``look.max_size`` is never None."""
+    """A loaded style or mix and how it is applied; ``look.max_size`` is never None."""
 
     stylizer: Stylizer
     look: Look
+
+    def check(self) -> None:
+        """:class:`OptionError` for a look that the style cannot have, which only all parameters together show."""
+        if self.look.blend == "network":
+            self.stylizer.towards_photo(self.look.strength)
 
     def describe(self) -> dict[str, Any]:
         look = self.look
         return {
             "style": self.stylizer.style.name,
             "strength": look.strength,
+            "blend": look.blend,
             "keep_color": look.keep_color,
             "max_size": look.max_size,
         }
@@ -39,7 +46,7 @@ def changed(choice: Choice, values: Mapping[str, object], gallery: Gallery, larg
     """``choice`` with the parameters in ``values``: texts, or what JSON has for them.
 
     :raises OptionError: an unknown parameter, or a value out of range; ``largest`` is the highest ``max_size``.
-    :raises StyleNotFoundError: no such style is served.
+    :raises StyleNotFoundError: no such style is served, or no palette that holds the styles of a mix.
     """
     for name in values:
         if name not in NAMES:
@@ -50,6 +57,8 @@ def changed(choice: Choice, values: Mapping[str, object], gallery: Gallery, larg
         stylizer = gallery[str(values["style"])]
     if "strength" in values:
         look = replace(look, strength=_number(values["strength"], "strength"))
+    if "blend" in values:
+        look = replace(look, blend=cast(Blend, str(values["blend"])[:80]))  # the look itself knows what there is
     if "keep_color" in values:
         look = replace(look, keep_color=_truth(values["keep_color"]))
     if "max_size" in values:

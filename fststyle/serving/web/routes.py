@@ -51,7 +51,13 @@ def style_routes(service: Service) -> APIRouter:
 
     @router.get("/{name}/preview", summary="A style's painting, small", response_class=Response)
     async def preview(request: Request, name: str) -> Response:
-        data, media_type, digest = gallery.preview(name)
+        return picture(request, *gallery.preview(name))
+
+    @router.get("/{name}/styles/{inside}/preview", summary="A painting of a palette, small", response_class=Response)
+    async def inner_preview(request: Request, name: str, inside: str) -> Response:
+        return picture(request, *gallery.preview(name, inside))
+
+    def picture(request: Request, data: bytes, media_type: str, digest: str) -> Response:
         return _cached(request, Asset(data, media_type, f'"{digest}"'), "public, max-age=3600")
 
     return router

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import json
 import re
-import struct
 import threading
-import zlib
 from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
+from urllib.parse import urlencode
 
 from PIL import Image
 
 from fststyle.serving.web.probe import Answer, Probe, Unexpected
+from fststyle.serving.web.self_test_pictures import claimed_png, picture
 
 LIMITS = {
     "workers": 1,
@@ -37,20 +37,6 @@ _HEADERS = {
     "permissions-policy": "camera=(self)",
     "cross-origin-resource-policy": "same-origin",
 }
-
-
-def picture(width: int = 64, height: int = 48, format_name: str = "JPEG") -> bytes:
-    buffer = BytesIO()
-    Image.linear_gradient("L").resize((width, height)).convert("RGB").save(buffer, format_name)
-    return buffer.getvalue()
-
-
-def claimed_png(width: int, height: int) -> bytes:
-    """A few bytes of a PNG whose header tells of that size."""
-    chunks = ((b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)), (b"IDAT", zlib.compress(bytes(50))))
-    return b"\x89PNG\r\n\x1a\n" + b"".join(
-        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data)) for kind, data in chunks
-    )
 
 
 def check_photo(probe: Probe) -> str:
@@ -115,11 +101,27 @@ def check_parameters(probe: Probe) -> str:
         "strength=x",
         "max_size=0",
         "max_size=99999",
+        "blend=oil",
         "keep_color=maybe",
         "a=b",
     ):
         probe.stylize(picture(), f"?{query}").expect(422)
     return _told(probe.stylize(picture(), "?strngth=1").expect(422))
+
+
+def check_mixes(probe: Probe) -> str:
+    """Of a palette, if one is served; where none is, mixes are unknown styles."""
+    listed = json.loads(probe.request("GET", "/v1/styles").expect(200).body)["styles"]
+    palette = next((style for style in listed if len(style["styles"]) > 1), None)
+    if palette is None:
+        return f"no palette is served; {_told(probe.stylize(picture(), '?style=a:1,b:2').expect(404))}"
+    one, other = (style["name"] for style in palette["styles"][:2])
+    for wrong, status in ((f"{one}:-1", 422), (f"{one}:x", 422), (f"{one}:0", 422), (f"{one}:1,no_such_style:1", 404)):
+        probe.stylize(picture(), f"?{urlencode({'style': wrong})}").expect(status)
+    probe.stylize(picture(), f"?{urlencode({'style': f'{one}:1@/etc/passwd'})}").expect(404)
+    mix = {"style": f"{one}:3,{other}:1@{palette['name']}", "strength": "0.5", "blend": "network"}
+    answer = probe.stylize(picture(), f"?{urlencode(mix)}").expect(200)
+    return f"200, {answer.headers.get('x-style')}; wrong weights 422, unknown names 404"
 
 
 def check_accept(probe: Probe) -> str:
@@ -272,6 +274,7 @@ CHECKS: dict[str, Callable[[Probe], str]] = {
     "an unknown style": check_unknown_style,
     "names with a path in them": check_traversal,
     "parameters out of range": check_parameters,
+    "mixes of a palette's styles": check_mixes,
     "formats by Accept": check_accept,
     "a body that dribbles in": check_slow_body,
     "a header that dribbles in": check_slow_header,

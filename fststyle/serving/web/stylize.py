@@ -60,12 +60,13 @@ class Stylize:
             form = parse_body(body, request.headers.get("content-type", ""))
             if form.values:
                 choice = changed(choice, form.values, service.gallery, settings.max_size)
+            choice.check()
             service.admit()  # once more: others came while the body did
             async with departure(request) as gone:
                 work = service.workshop.photo(form.image or b"", choice, wishes)
                 del body, form
                 stylised, waited = await service.run(work, gone)
-        metrics.observe(choice.stylizer.style.name, stylised.milliseconds)
+        metrics.observe(service.gallery.loaded_name(choice.stylizer), stylised.milliseconds)
         metrics.sent.inc(len(stylised.data))
         return self._answer(stylised, choice, waited)
 

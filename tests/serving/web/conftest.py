@@ -103,14 +103,17 @@ StartServer = Callable[..., Running]
 
 @pytest.fixture
 def start_server(tiny_style_file: Path) -> Iterator[StartServer]:
-    """Starts servers with the settings that it is given; the gate of the style ``tiny`` is open."""
+    """Starts servers with the settings and, beside ``tiny``, the styles that it is given; the gate of ``tiny`` is
+    open.
+    """
     started: list[Running] = []
 
-    def start(**settings: object) -> Running:
+    def start(*more: Path, **settings: object) -> Running:
         stylizer = GatedStylizer(tiny_style_file)
+        others = [Stylizer(path, device="cpu", threads=1) for path in more]
         announced = threading.Event()
         figures: dict[str, Any] = {"port": 0, "workers": 1, "stop_seconds": 5.0} | settings
-        server = Server(ServerSettings(**figures), Gallery([stylizer]), lambda address: announced.set())
+        server = Server(ServerSettings(**figures), Gallery([stylizer, *others]), lambda address: announced.set())
         running = Running(server, stylizer)
         started.append(running)
         running.thread.start()

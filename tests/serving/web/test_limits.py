@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fststyle.serving.web.self_test_checks import claimed_png
+from fststyle.serving.web.self_test_pictures import claimed_png
 
 from .conftest import PATIENCE, Running, StartServer, encoded
 from .test_stylize import error_of

@@ -40,7 +40,13 @@ def closed(socket: ClientConnection) -> int:
 @pytest.mark.parametrize("format_name", ["JPEG", "WEBP"])
 def test_a_frame(web: Running, format_name: str) -> None:
     with opened(web, "?style=tiny&strength=0.5&keep_color=true") as socket:
-        assert told(socket) == {"style": "tiny", "strength": 0.5, "keep_color": True, "max_size": 640}
+        assert told(socket) == {
+            "style": "tiny",
+            "strength": 0.5,
+            "blend": "pixels",
+            "keep_color": True,
+            "max_size": 640,
+        }
         socket.send(encoded(format_name=format_name))
         report, image = frame(socket)
     assert (image.format, image.size) == ("JPEG", (40, 30))
@@ -71,7 +77,9 @@ def test_the_look_changes_live(web: Running, photo: bytes) -> None:
     with opened(web) as socket:
         told(socket)
         socket.send(json.dumps({"max_size": 20, "strength": 0, "keep_color": True, "style": "tiny"}))
-        assert told(socket) == {"style": "tiny", "strength": 0.0, "keep_color": True, "max_size": 20}
+        assert told(socket) == {
+            "style": "tiny", "strength": 0.0, "blend": "pixels", "keep_color": True, "max_size": 20
+        }  # fmt: skip
         socket.send(photo)
         assert frame(socket)[1].size == (20, 15)
 
@@ -85,6 +93,12 @@ def test_the_look_changes_live(web: Running, photo: bytes) -> None:
         ('{"strength": true}', "OptionError"),
         ('{"strength": NaN}', "OptionError"),
         ('{"max_size": null}', "OptionError"),
+        ('{"blend": "oil"}', "OptionError"),
+        ('{"blend": ["network"]}', "OptionError"),
+        ('{"blend": "network"}', "OptionError"),
+        ('{"style": "tiny:1"}', "StyleNotFoundError"),
+        ('{"style": "tiny:-1"}', "OptionError"),
+        ('{"style": {"tiny": 1}}', "OptionError"),
         ('{"keep_color": {}}', "OptionError"),
         ('{"colour": 1}', "OptionError"),
         ("[]", "OptionError"),

@@ -30,6 +30,7 @@ def test_the_styles_are_listed(web: Running, tiny_style_file: Path) -> None:
                 "bytes": len(data),
                 "sha256": sha256(data).hexdigest(),
                 "preview": "/v1/styles/tiny/preview",
+                "styles": [],
             }
         ],
         "default": "tiny",
@@ -133,6 +134,7 @@ def test_the_description_has_examples(web: Running) -> None:
     assert {parameter["name"]: parameter["example"] for parameter in post["parameters"]} == {
         "style": "tiny",
         "strength": 0.8,
+        "blend": "pixels",
         "keep_color": True,
         "max_size": 1024,
     }
