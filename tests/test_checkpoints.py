@@ -5,6 +5,7 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 
@@ -37,12 +38,17 @@ def test_the_table_says_what_the_files_say(make_styles: ModuleType) -> None:
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
 def test_figures_are_of_the_network_beside_them(path: Path, make_styles: ModuleType) -> None:
     """A style that was not measured has none; one that was trained again after measuring would have another's."""
-    style = find_style(path)
-    figures = style.metadata["figures"].get("evaluation")
-    if figures is None:
-        assert make_styles.measured(style) == "- | -"
-        return
-    assert figures["weights_sha256"] == style.metadata["weights_sha256"]
+    for style, _ in make_styles.each_alone(find_style(path)):
+        stored = style.metadata["figures"]
+        figures = (stored.get("styles", {}).get(style.name, {}) if style.styles else stored).get("evaluation")
+        if figures is None:
+            assert make_styles.measured(style) == "- | -"
+            continue
+        assert figures["weights_sha256"] == style.metadata["weights_sha256"]
+        check_figures(figures)
+
+
+def check_figures(figures: dict[str, Any]) -> None:
     assert figures["loss"]["network"]["total"] < figures["loss"]["photo"]["total"]
     for losses in figures["loss"].values():
         parts = sum(value for name, value in losses.items() if name != "total")
@@ -78,10 +84,17 @@ def test_every_style_was_made_by_its_recipe(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
-def test_every_style_names_its_painting_and_shows_a_preview(path: Path) -> None:
-    style = find_style(path)
-    assert all((style.painting.title, style.painting.artist, style.painting.year, style.painting.licence))
-    assert style.preview.startswith(b"\xff\xd8\xff")
+def test_every_style_names_its_painting_and_shows_a_preview(path: Path, make_styles: ModuleType) -> None:
+    for style, name in make_styles.each_alone(find_style(path)):
+        painting = style.painting
+        assert all((painting.title, painting.artist, painting.year, painting.licence, painting.source)), name
+        assert style.preview.startswith(b"\xff\xd8\xff")
+
+
+def test_a_palette_has_a_line_for_each_of_its_styles(make_styles: ModuleType, palette_file: Path) -> None:
+    lines = make_styles.table([find_style(palette_file)]).splitlines()[2:]
+    assert [line.split("|")[1].strip() for line in lines] == ["`pair`", "`dawn@pair`", "`dusk@pair`"]
+    assert {line.count("|") for line in make_styles.table([find_style(palette_file)]).splitlines()} == {10}
 
 
 def test_every_recipe_was_made() -> None:

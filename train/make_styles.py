@@ -16,7 +16,8 @@ from pathlib import Path
 
 from fststyle.atomic import atomic_write
 from fststyle.errors import FststyleError, InputError, OptionError, did_you_mean, outcome
-from fststyle.styles import StyleInfo, find_style
+from fststyle.mixes import Mix
+from fststyle.styles import PHOTO, StyleInfo, find_style
 
 ROOT = Path(__file__).resolve().parent.parent
 RECIPES = ROOT / "train" / "recipes"
@@ -100,17 +101,28 @@ def table(styles: Iterable[StyleInfo]) -> str:
         recipe = style.metadata["recipe"]
         training = f"{recipe['steps']:,} steps of {recipe['batch']} at {recipe['size']} px"
         size = f"{style.metadata['parameters']:,} | {style.bytes / 1e6:.1f} MB"
-        painting = str(style.painting).replace("|", "\\|")
-        rows.append(
-            f"| `{style.name}` | {painting} | {style.painting.licence} | {style.preset} | {training} "
-            f"| {measured(style)} | {size} |"
-        )
+        if style.styles:
+            about = f"{len(style.styles) - 1} styles in one network | | {style.preset} | {training} | - | - | {size}"
+            rows.append(f"| `{style.name}` | {about} |")
+            training, size = "", "| "
+        for alone, name in each_alone(style):
+            painting = str(alone.painting).replace("|", "\\|")
+            about = f"{painting} | {alone.painting.licence}"
+            rows.append(f"| `{name}` | {about} | {style.preset} | {training} | {measured(alone)} | {size} |")
     return "\n".join(rows) + "\n"
+
+
+def each_alone(style: StyleInfo) -> list[tuple[StyleInfo, str]]:
+    """The style, or each of a palette's but the photo, with what it is asked for by."""
+    if not style.styles:
+        return [(style, style.name)]
+    return [(style.mixed(Mix({name: 1.0})), f"{name}@{style.name}") for name in style.styles if name != PHOTO]
 
 
 def measured(style: StyleInfo) -> str:
     """Two cells: equivalent iterations from white noise, and mean losses; "-" for a style that was not measured."""
-    figures = style.metadata.get("figures", {}).get("evaluation")
+    stored = style.metadata.get("figures", {})
+    figures = (stored.get("styles", {}).get(style.name, {}) if style.styles else stored).get("evaluation")
     if figures is None:
         return "- | -"
     equivalent, losses = figures["equivalent_iterations"]["noise"], figures["loss"]
