@@ -5,14 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from heapq import merge
 from itertools import islice
 from pathlib import Path
 from typing import Any, TypeAlias
 
-import fststyle
 from fststyle.atomic import atomic_path, check_output
 from fststyle.errors import OptionError
 from fststyle.images import MAX_PIXELS
@@ -25,7 +24,7 @@ from fststyle.serving.stylizer import Look, Stylizer
 from fststyle.serving.video_formats import Target, VideoSettings, target_for
 from fststyle.serving.video_network import FrameNetwork
 from fststyle.serving.video_reader import Frame, VideoInfo, VideoReader
-from fststyle.serving.video_resume import Partial, SegmentWriter, reserved
+from fststyle.serving.video_resume import Partial, SegmentWriter, decisive_facts, reserved
 from fststyle.serving.video_writer import VideoWriter, lone_encoder
 
 Item: TypeAlias = "Frame | av.Packet[av.stream.Stream]"
@@ -81,8 +80,7 @@ def stylise_video(
     other streams and metadata are left out. Frames have 8 bits a channel, no alpha, and are taken as they are stored:
     interlaced ones are not taken apart.
 
-    ``timeline`` says how the styles of a palette are mixed at which time of ``source``, instead of ``stylizer``, which
-    is of that palette.
+    ``timeline`` mixes the styles of ``stylizer``'s palette by the time in ``source``, whatever its own mix is.
 
     With ``resume`` what is done is kept in a hidden folder beside ``output`` until that is whole, however the run
     ends: the next call goes on from there, if the file, the style, the timeline, the look and the settings are the
@@ -113,7 +111,7 @@ def stylise_video(
         job = _Job(reader, target, output, force=force, threads=threads, run=run, progress=progress)
         if resume:
             with reserved(output):
-                copied, left_out = job.resumed(_facts(stylizer, fade, source, look, settings, target), settings)
+                copied, left_out = job.resumed(decisive_facts(stylizer, fade, source, look, settings, target), settings)
         else:
             copied, left_out = job.straight()
     return VideoReport(
@@ -138,24 +136,6 @@ def _weights(fade: Fade | None, info: VideoInfo, settings: VideoSettings) -> Cal
     """Of each frame, by its time in the input."""
     start = settings.start or 0.0
     return None if fade is None else lambda frame: fade.at(start + float(frame.pts * info.time_base))
-
-
-def _facts(
-    stylizer: Stylizer, fade: Fade | None, source: Path, look: Look, settings: VideoSettings, target: Target
-) -> dict[str, Any]:
-    """All that the encoded frames depend on."""
-    file = source.stat()
-    return {
-        "version": fststyle.__version__,
-        "input": [str(source.resolve()), file.st_size, file.st_mtime_ns],
-        "style": stylizer.style.sha256,
-        "weights": [[time, *row] for time, row in zip(fade.times, fade.weights.tolist(), strict=True)]
-        if fade is not None
-        else [float(weight) for weight in stylizer.engine.weights],
-        "look": asdict(look),
-        "settings": asdict(settings),
-        "target": [target.container.name, target.codec_name, target.quality],
-    }
 
 
 class _Job:

@@ -14,15 +14,19 @@ import struct
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, cast
 
 from filelock import FileLock, Timeout
 
+import fststyle
 from fststyle.atomic import atomic_write, make_folder
 from fststyle.errors import OutputError
 from fststyle.serving.ffmpeg import av
+from fststyle.serving.mix_timeline import Fade
+from fststyle.serving.stylizer import Look, Stylizer
+from fststyle.serving.video_formats import Target, VideoSettings
 from fststyle.serving.video_reader import Frame, VideoInfo
 from fststyle.serving.video_writer import Encoded, FrameEncoder
 
@@ -38,6 +42,24 @@ class _Packet:
     duration: int
     keyframe: bool
     data: bytes
+
+
+def decisive_facts(
+    stylizer: Stylizer, fade: Fade | None, source: Path, look: Look, settings: VideoSettings, target: Target
+) -> dict[str, Any]:
+    """All that the encoded frames depend on."""
+    file = source.stat()
+    return {
+        "version": fststyle.__version__,
+        "input": [str(source.resolve()), file.st_size, file.st_mtime_ns],
+        "style": stylizer.style.sha256,
+        "weights": [[time, *row] for time, row in zip(fade.times, fade.weights.tolist(), strict=True)]
+        if fade is not None
+        else [float(weight) for weight in stylizer.engine.weights],
+        "look": asdict(look),
+        "settings": asdict(settings),
+        "target": [target.container.name, target.codec_name, target.quality],
+    }
 
 
 class Partial:
