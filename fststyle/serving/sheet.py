@@ -16,7 +16,7 @@ BACKGROUND, INK = (255, 255, 255), (30, 30, 30)
 
 @dataclass(frozen=True, eq=False)
 class Tile:
-    """A picture of any size and mode with its label; "" leaves the label's place empty."""
+    """A picture of any size and mode with its label, of one or several lines; "" leaves the label's place empty."""
 
     picture: Image.Image
     label: str = ""
@@ -39,7 +39,7 @@ def contact_sheet(rows: Sequence[Sequence[Tile]], *, cell: int) -> Image.Image:
     columns = range(max(map(len, rows)))
     widths = [max(row[column].width for row in pictures if column < len(row)) for column in columns]
     heights = [max((picture.height for picture in row), default=0) for row in pictures]
-    strips = [LABEL_HEIGHT if any(tile.label for tile in row) else 0 for row in rows]
+    strips = [LABEL_HEIGHT * max((len(tile.label.splitlines()) for tile in row), default=0) for row in rows]
     size = (sum(widths) + MARGIN * (len(widths) + 1), sum(heights) + sum(strips) + MARGIN * (len(rows) + 1))
     sheet = Image.new("RGB", size, BACKGROUND)
     draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(size=LABEL_HEIGHT * 0.6)
@@ -47,7 +47,8 @@ def contact_sheet(rows: Sequence[Sequence[Tile]], *, cell: int) -> Image.Image:
     for row, drawn, height, strip in zip(rows, pictures, heights, strips, strict=True):
         left = MARGIN
         for tile, picture, width in zip(row, drawn, widths, strict=False):
-            draw.text((left, top), _shortened(tile.label, width, font), INK, font)
+            for number, line in enumerate(tile.label.splitlines()):
+                draw.text((left, top + number * LABEL_HEIGHT), _shortened(line, width, font), INK, font)
             sheet.paste(picture, (left + (width - picture.width) // 2, top + strip + (height - picture.height) // 2))
             left += width + MARGIN
         top += strip + height + MARGIN

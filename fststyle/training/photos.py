@@ -23,6 +23,7 @@ from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 from fststyle.errors import InputError
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".avif"})
+LIST_SUFFIX = ".txt"
 SMALLEST_SIDE = 64
 """Pixels. A smaller photo has nothing to teach: it is skipped as too small."""
 SMALLEST_CROP = 0.5
@@ -47,16 +48,31 @@ class PhotoBatch:
 
 
 def find_photos(folder: Path) -> list[Path]:
-    """Every picture file in ``folder`` and below, by suffix, sorted.
+    """Every picture file in ``folder`` and below, by suffix, sorted. A text file instead of a folder is a list: a path
+    on each line, kept in that order.
 
     :raises InputError: no such folder, or no picture in it.
     """
+    if folder.suffix == LIST_SUFFIX and folder.is_file():
+        return _listed_photos(folder)
     if not folder.is_dir():
         raise InputError(f"there is no folder of photos {folder}")
     walked = (Path(root, name) for root, _, names in os.walk(folder) for name in names if not name.startswith("."))
     photos = sorted(path for path in walked if path.suffix.lower() in SUFFIXES)
     if not photos:
         raise InputError(f"no photos in {folder}; accepted: {', '.join(sorted(SUFFIXES))}")
+    return photos
+
+
+def _listed_photos(file: Path) -> list[Path]:
+    """Paths that are not absolute begin at the list's own folder."""
+    try:
+        lines = file.read_bytes().splitlines()
+    except OSError as error:
+        raise InputError(f"cannot read the list of photos {file}: {error.strerror or error}") from error
+    photos = [file.parent / os.fsdecode(line) for line in lines if line.strip()]
+    if not photos:
+        raise InputError(f"no photos in the list {file}")
     return photos
 
 

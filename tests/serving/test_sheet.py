@@ -36,6 +36,14 @@ def test_a_row_without_labels_leaves_no_room_for_them() -> None:
     assert labelled.height - plain.height == LABEL_HEIGHT
 
 
+def test_a_label_has_as_many_lines_as_it_says() -> None:
+    sheet = np.asarray(contact_sheet([[tile("white", "weight\nscale"), tile("white", "x")]], cell=64))
+    assert sheet.shape[0] == 40 + 2 * LABEL_HEIGHT + 2 * MARGIN
+    for line in range(2):
+        strip = sheet[MARGIN + line * LABEL_HEIGHT : MARGIN + (line + 1) * LABEL_HEIGHT]
+        assert strip[:, : MARGIN + 60].min() < 100
+
+
 def test_a_long_label_does_not_run_into_the_next_column() -> None:
     sheet = np.asarray(contact_sheet([[tile("white", "m" * 200), tile("white", size=(60, 40))]], cell=64))
     assert sheet[:, MARGIN + 60 + 2 :].min() == 255
