@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -19,6 +20,8 @@ from PIL import Image
 
 from fststyle.cli.main import main
 from fststyle.images import load_rgb
+from fststyle.serving import stylizer
+from fststyle.serving.engine import Engine
 
 PATIENCE = 60
 
@@ -324,3 +327,68 @@ def test_every_kind_of_bad_file_in_one_folder(capsys: pytest.CaptureFixture[str]
     assert [next(name for name in bad if f"in/{name}" in line) for line in lines] == bad
     assert last.startswith("fststyle: error: 8 of 16 pictures failed: ")
     assert len(results()) == 8
+
+
+@pytest.fixture
+def palette(styles_folder: Path, palette_file: Path) -> Path:
+    """The styles ``dawn`` and ``dusk`` beside ``tiny``."""
+    return Path(shutil.copyfile(palette_file, styles_folder / "pair.onnx"))
+
+
+def batch(*arguments: str) -> int:
+    return main(["stylize", *arguments, "--device", "cpu", "--threads", "1"])
+
+
+def test_mixes_of_one_palette_load_it_once(palette: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    loaded: list[Path] = []
+
+    def note(model: Path, **options: Any) -> Engine:
+        loaded.append(model)
+        return Engine(model, **options)
+
+    monkeypatch.setattr(stylizer, "Engine", note)
+    assert batch("in/deep", "-o", "out", "--style", "dawn", "--style", "dawn:7,dusk:3") == 0
+    assert loaded == [palette]
+    assert sorted(results()) == ["6-dawn-7+dusk-3.jpg", "6-dawn.jpg", "7-dawn-7+dusk-3.jpg", "7-dawn.jpg"]
+    assert batch("in/deep/6.jpg", "-o", "mixed.jpg", "--style", "dawn:0.7,dusk:0.3") == 0
+    assert Path("mixed.jpg").read_bytes() == results()["6-dawn-7+dusk-3.jpg"] != results()["6-dawn.jpg"]
+
+
+def test_another_mix_or_blend_is_another_result(palette: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    weak = ["--strength", "0.5"]
+    assert batch("in/deep", "-o", "out", "--style", "dawn:1,dusk:1", *weak) == 0
+    before = results()
+    for options in (["--style", "dawn:1,dusk:2"], ["--style", "dawn:1,dusk:1", "--blend", "network"]):
+        assert batch("in/deep", "-o", "out", *options, *weak) == 4
+        assert "made with other settings; --force" in capsys.readouterr().err
+        assert results() == before
+        assert batch("in/deep", "-o", "fresh", "--force", *options, *weak) == 0
+        assert all(data != before[name] for name, data in results("fresh").items())
+    assert batch("in/deep", "-o", "out", "--style", "dawn:2,dusk:2", *weak) == 0
+    assert results() == before
+
+
+def test_photos_get_the_styles_in_turn(palette: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    options = ["--style", "dusk", "--style", "tiny", "--style", "dawn:1,dusk:1", "--cycle", "--json"]
+    assert batch("in", "-o", "out", *options) == 0
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [line["style"] for line in lines] == (["dusk", "tiny", "dawn:1,dusk:1"] * 3)[:8]
+    assert sorted(results()) == [f"{number}.jpg" for number in range(6)] + ["deep/6.jpg", "deep/7.jpg"]
+    assert batch("in/1.jpg", "-o", "alone.jpg", "--style", "tiny") == 0
+    first = results()
+    assert Path("alone.jpg").read_bytes() == first["1.jpg"]
+    write_photo("in/00.jpg", seed=9)
+    Path("out/4.jpg").unlink()
+    capsys.readouterr()
+    assert batch("in", "-o", "out", *options) == 0
+    made = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    styles = {line["input"]: line["style"] for line in made if line["status"] == "written"}
+    assert styles.keys() == {"in/00.jpg", "in/4.jpg"}
+    assert styles["in/00.jpg"] == "tiny"  # the second by name
+    assert results() | first == results() | {"4.jpg": first["4.jpg"]}
+
+
+def test_blending_in_the_network_takes_a_palette(capsys: pytest.CaptureFixture[str]) -> None:
+    assert batch("in", "-o", "out", "--style", "tiny", "--blend", "network") == 2
+    assert "tiny is a network of one style" in capsys.readouterr().err
+    assert not Path("out").exists()

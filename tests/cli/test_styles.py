@@ -1,5 +1,6 @@
 import hashlib
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -97,3 +98,36 @@ def test_a_sheet_that_exists_is_kept(photo_file: Path, tmp_path: Path) -> None:
 def test_wrong_options_of_a_sheet(photo_file: Path, options: list[str], code: int) -> None:
     assert main(["sheet", str(photo_file), *options]) == code
     assert not photo_file.with_name("photo-sheet.png").exists()
+
+
+@pytest.fixture
+def palette(styles_folder: Path, palette_file: Path) -> Path:
+    """The palette ``pair`` beside the style ``tiny``."""
+    return Path(shutil.copyfile(palette_file, styles_folder / "pair.onnx"))
+
+
+def test_a_palette_is_listed_with_what_it_holds(palette: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["styles"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines[:4]] == ["pair", "dawn", "dusk", "tiny"]
+    assert "2 styles in one network" in lines[0]
+    assert lines[1].startswith("  dawn ")
+    assert lines[1].endswith(" Dawn")
+    assert main(["styles", "--json"]) == 0
+    pair, tiny = json.loads(capsys.readouterr().out)
+    assert {name: painting["title"] for name, painting in pair["inside"].items()} == {"dawn": "Dawn", "dusk": "Dusk"}
+    assert pair["styles"] == {"photo": 0, "dawn": 1, "dusk": 0}
+    assert "inside" not in tiny
+
+
+def test_a_sheet_has_every_style_of_a_palette_and_mixes(
+    palette: Path, photo_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["sheet", str(photo_file), "--device", "cpu", "--threads", "1"]) == 0
+    assert capsys.readouterr().out.startswith("3 styles on ")
+    mixed = ["--style", "dusk", "--style", "dawn:1,dusk:1", "-o", str(tmp_path / "mixed.png")]
+    assert main(["sheet", str(photo_file), *mixed, "--device", "cpu", "--threads", "1"]) == 0
+    sheet = load_rgb(tmp_path / "mixed.png")
+    top, left = MARGIN + LABEL_HEIGHT, MARGIN + 40 + MARGIN
+    alone = np.asarray(Stylizer("dusk", device="cpu", threads=1)(photo_file))
+    np.testing.assert_array_equal(sheet[top : top + 30, left : left + 40], alone)

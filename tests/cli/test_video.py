@@ -1,5 +1,6 @@
 import json
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -185,3 +186,50 @@ def test_a_full_disk_is_one_error_and_leaves_nothing(tmp_path: Path) -> None:
     assert process.returncode == 4, printed
     assert printed == f"fststyle: error: cannot write {tmp_path / 'out.mp4'}: file too large\n"
     assert {path.name for path in tmp_path.iterdir()} == {"clip.mp4", "styles"}
+
+
+@pytest.fixture
+def palette(styles_folder: Path, palette_file: Path) -> Path:
+    """The styles ``dawn`` and ``dusk`` beside ``tiny``."""
+    return Path(shutil.copyfile(palette_file, styles_folder / "pair.onnx"))
+
+
+@pytest.mark.parametrize("more", [[], ["--stabilize", "--strength", "0.5", "--blend", "network"]])
+def test_a_timeline(
+    palette: Path, clip: Path, tmp_path: Path, more: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = ["--timeline", "0 dawn; 0:00.5 dawn:1,dusk:1", "--device", "cpu", "--threads", "1", "--json"]
+    assert main(["video", str(clip), "-o", str(tmp_path / "out.mp4"), *options, *more]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["timeline"] == "0 dawn:1; 0.5 dawn:1,dusk:1"
+    assert "style" not in told
+    assert frames_in(tmp_path / "out.mp4") == 8
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["--timeline", "0 dawn", "--style", "dusk"], 2, "--timeline takes the place of --style"),
+        (["--timeline", "0 dawn; 9 dusk; 3 dawn"], 2, "the times of a timeline must rise, got 3 s after 9 s"),
+        (["--timeline", "noon dawn"], 2, "'noon' is no time"),
+        (["--timeline", "0 dawn, 3 dusk"], 2, "separated by semicolons"),
+        (["--timeline", "0 dawn; 3 dusq"], 5, "did you mean 'dusk'?"),
+        (["--timeline", "0 dawn; 3 tiny"], 5, "no palette holds a style named 'tiny'"),
+        (["--style", "tiny", "--blend", "network"], 2, "tiny is a network of one style"),
+        (["--style", "dawn:1,tiny:1"], 5, "no palette holds a style named 'tiny'"),
+    ],
+)
+def test_what_no_palette_can_do_is_one_line(
+    palette: Path,
+    clip: Path,
+    arguments: list[str],
+    code: int,
+    message: str,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+) -> None:
+    assert main(["video", str(clip), "-o", str(tmp_path / "out.mp4"), "--device", "cpu", *arguments]) == code
+    printed = capsys.readouterr()
+    assert message in printed.err
+    assert printed.err.count("\n") == 1
+    assert not (tmp_path / "out.mp4").exists()

@@ -1,4 +1,5 @@
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -174,3 +175,38 @@ def test_a_camera_that_fails_leaves_a_whole_recording(tmp_path: Path, capsys: py
     assert "is cut short" in printed.err
     assert f"{live}: {frames_in(live)} frames, " in printed.out
     assert 10 < frames_in(live) < 80
+
+
+@pytest.fixture
+def palette(styles_folder: Path, palette_file: Path) -> Path:
+    """The styles ``dawn`` and ``dusk`` beside ``tiny``."""
+    return Path(shutil.copyfile(palette_file, styles_folder / "pair.onnx"))
+
+
+def test_a_timeline_and_a_mix(palette: Path, clip: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    options = ["--camera", str(clip), "--every-frame", "--device", "cpu", "--threads", "1", "--headless", "--json"]
+    weak = ["--strength", "0.5", "--blend", "network"]
+    assert main(["webcam", *options, *weak, "--timeline", "0 dusk; 0.2 dawn; 0.3 dusk"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert (told["timeline"], told["stylised"]) == ("0 dusk:1; 0.2 dawn:1; 0.3 dusk:1", 8)
+    assert main(["webcam", *options, *weak, "--style", "dawn:3,dusk:1"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert (told["style"], told["stylised"]) == ("dawn:3,dusk:1", 8)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["--timeline", "0 dawn; 3 tiny"], 5, "no palette holds a style named 'tiny'"),
+        (["--timeline", "3 dawn; 2 dusk"], 2, "the times of a timeline must rise"),
+        (["--timeline", "3 dawn", "--style", "tiny"], 2, "--timeline takes the place of --style"),
+        (["--style", "tiny", "--blend", "network"], 2, "tiny is a network of one style"),
+    ],
+)
+def test_what_no_palette_can_do_is_one_line(
+    palette: Path, arguments: list[str], code: int, message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["webcam", "--camera", "synthetic", "--headless", "--device", "cpu", *arguments]) == code
+    printed = capsys.readouterr()
+    assert message in printed.err
+    assert printed.err.count("\n") == 1

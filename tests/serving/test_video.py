@@ -17,11 +17,14 @@ from fststyle.errors import (  # noqa: E402
     InputError,
     OptionError,
     OutputError,
+    StyleNotFoundError,
     UnsupportedFormatError,
 )
 from fststyle.serving import video_resume  # noqa: E402
+from fststyle.serving.mix_timeline import parse_timeline  # noqa: E402
+from fststyle.serving.shared_network import with_weights  # noqa: E402
 from fststyle.serving.stylizer import Look, Stylizer  # noqa: E402
-from fststyle.serving.video import stylise_video  # noqa: E402
+from fststyle.serving.video import VideoReport, stylise_video  # noqa: E402
 from fststyle.serving.video_formats import VideoSettings  # noqa: E402
 from fststyle.serving.video_writer import VideoWriter  # noqa: E402
 
@@ -562,3 +565,68 @@ def test_two_runs_do_not_work_on_one_output(stylizer: Stylizer, tmp_path: Path) 
         pytest.raises(OutputError, match=r"another run is working on .*out\.mp4"),
     ):
         stylise_video(stylizer, source, tmp_path / "out.mp4", Look(), VideoSettings(), resume=True)
+
+
+@pytest.fixture(scope="module")
+def palette(palette_file: Path) -> Stylizer:
+    return Stylizer(palette_file, device="cpu", threads=1)
+
+
+@pytest.mark.parametrize("start", [None, 0.2])
+def test_a_timeline_goes_by_the_times_of_the_input(palette: Stylizer, tmp_path: Path, start: float | None) -> None:
+    source = Clip(frames=6, **LOSSLESS).write(tmp_path / "in.mp4")
+    timeline, settings = parse_timeline("0.1 dawn; 0.5 dusk"), VideoSettings(quality=0, start=start)
+    stylise_video(palette, source, tmp_path / "out.mp4", Look(), settings, timeline=timeline)
+    first = 0 if start is None else 2
+    before, after = pictures_of(source)[first:], pictures_of(tmp_path / "out.mp4")
+    assert len(after) == 6 - first
+    for number, (photo, found) in enumerate(zip(before, after, strict=True), first):
+        share = min(1, max(0, (number - 1) / 4))
+        assert_near(found, with_weights(palette, (0, 1 - share, share))(photo), mean=1.5)
+
+
+def test_a_resumed_video_has_the_same_timeline_or_begins_anew(
+    palette: Stylizer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(video_resume, "_FRAMES", 5)
+    source = Clip(frames=20, audio=None).write(tmp_path / "in.mp4")
+
+    def run(text: str, *, stop_at: int = 0) -> VideoReport:
+        def progress(done: int, total: int | None) -> None:
+            if done == stop_at:
+                raise KeyboardInterrupt
+
+        return stylise_video(
+            palette,
+            source,
+            tmp_path / "out.mp4",
+            Look(),
+            VideoSettings(),
+            timeline=parse_timeline(text),
+            resume=True,
+            progress=progress,
+        )
+
+    with pytest.raises(KeyboardInterrupt):
+        run("0 dawn; 1 dusk", stop_at=16)
+    with pytest.raises(KeyboardInterrupt):
+        run("0 dusk; 1 dawn", stop_at=16)
+    report = run("0:00 dusk:2; 1 dawn")
+    assert (report.restarted, report.frames) == (False, 20)
+    assert report.resumed >= 5
+    straight = stylise_video(
+        palette, source, tmp_path / "straight.mp4", Look(), VideoSettings(), timeline=parse_timeline("0 dusk; 1 dawn")
+    )
+    for first, second in zip(pictures_of(straight.output), pictures_of(report.output), strict=True):
+        assert_near(first, second, mean=6)
+
+
+def test_a_timeline_is_for_styles_of_the_palette(palette: Stylizer, stylizer: Stylizer, tmp_path: Path) -> None:
+    source = Clip(frames=2, audio=None).write(tmp_path / "in.mp4")
+    for used in (palette, stylizer):
+        with pytest.raises(StyleNotFoundError, match="no style named 'noon'"):
+            stylise_video(
+                used, source, tmp_path / "out.mp4", Look(), VideoSettings(), timeline=parse_timeline("0 noon")
+            )
+    with pytest.raises(OptionError, match="tiny is a network of one style"):
+        stylise_video(stylizer, source, tmp_path / "out.mp4", Look(blend="network"), VideoSettings())
