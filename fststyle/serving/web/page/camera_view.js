@@ -6,7 +6,7 @@ import { Problem } from "/page/messages.js";
 import { clearProblem, say, tell } from "/page/notices.js";
 import { Photo, encode, newCanvas } from "/page/photo.js";
 import { pause } from "/page/server.js";
-import { titleOf } from "/page/styles.js";
+import { fileNameOf, titleOf } from "/page/titles.js";
 
 const RECONNECTS = [500, 1000, 2000, 4000]; // milliseconds before each
 const NOT_ALLOWED = 1008; // the code of a socket that the server will not have again
@@ -47,7 +47,7 @@ export class CameraView {
 
   get #look() {
     return {
-      style: this.#site.styles.chosen.name,
+      ...this.#site.styles.asked,
       strength: strength.value / 100,
       keepColor: keepColor.checked,
       maxSize: Math.min(1024, this.#site.limits.max_size),
@@ -68,10 +68,10 @@ export class CameraView {
     meters.hidden = true;
   }
 
-  /** Another style, strength or colouring from the next frame on. */
+  /** Another style, mix, strength or colouring from the next frame on. */
   update() {
-    const { style, strength: share, keepColor: keep } = this.#look;
-    this.#live.set({ style, strength: share, keep_color: keep });
+    const { style, strength: share, blend, keepColor: keep } = this.#look;
+    this.#live.set({ style, strength: share, blend, keep_color: keep });
     if (!meters.hidden) say(`Live, after ${titleOf(this.#site.styles.chosen)}`);
   }
 
@@ -164,7 +164,7 @@ export class CameraView {
   async #takeSnapshot() {
     const link = document.createElement("a");
     link.href = URL.createObjectURL(await encode(this.#viewer.picture(), "image/jpeg", 0.92));
-    link.download = `camera_${this.#site.styles.chosen.name}.jpg`;
+    link.download = `camera_${fileNameOf(this.#site.styles.chosen)}.jpg`;
     link.click();
     setTimeout(() => URL.revokeObjectURL(link.href), 60_000); // the download has begun by then
     say(`Saved ${link.download}`);

@@ -9,7 +9,8 @@ import { Painter } from "/page/painter.js";
 import { Photo } from "/page/photo.js";
 import { PhotoView, pictureIn } from "/page/photo_view.js";
 import { Server } from "/page/server.js";
-import { Styles, titleOf } from "/page/styles.js";
+import { Styles } from "/page/styles.js";
+import { titleOf } from "/page/titles.js";
 import { Viewer } from "/page/viewer.js";
 
 const byId = (id) => document.getElementById(id);
@@ -28,7 +29,7 @@ async function start() {
 
 function build(server, { styles: list, default: first, provider, limits }) {
   const painter = new Painter(server);
-  const styles = new Styles(list, painter, () => chosen());
+  const styles = new Styles(list, painter, () => chosen(), () => mixed());
   styles.chosen = first;
   const site = { server, painter, styles, limits, provider };
   const viewer = new Viewer();
@@ -37,7 +38,15 @@ function build(server, { styles: list, default: first, provider, limits }) {
 
   function chosen() {
     label(styles.chosen);
+    showStrength(viewer, mode, styles);
     if (mode === "photo") views.photo.paint();
+    else views.camera.update();
+  }
+
+  function mixed() {
+    label(styles.chosen);
+    showStrength(viewer, mode, styles);
+    if (mode === "photo") views.photo.follow();
     else views.camera.update();
   }
 
@@ -47,7 +56,7 @@ function build(server, { styles: list, default: first, provider, limits }) {
     clearProblem();
     document.body.dataset.mode = mode;
     document.body.dataset.stage = "empty";
-    showStrength(viewer, mode);
+    showStrength(viewer, mode, styles);
     for (const name of ["photo", "camera"]) byId(`mode-${name}`).setAttribute("aria-pressed", name === mode);
     for (const part of document.querySelectorAll("[data-only]")) part.hidden = part.dataset.only !== mode;
   }
@@ -84,11 +93,12 @@ function build(server, { styles: list, default: first, provider, limits }) {
   on("example", "click", () => hang(new Photo("example", drawExample(), limits)));
   on("paint-frame", "click", () => hang(views.camera.moment()));
   on("keep-color", "change", () => (mode === "photo" ? views.photo.recolour() : views.camera.update()));
-  on("strength", "input", () => showStrength(viewer, mode));
+  on("strength", "input", () => showStrength(viewer, mode, styles));
+  on("blend", "change", mixed);
   acceptFiles(open);
   showWhatThereIs();
   label(styles.chosen);
-  showStrength(viewer, mode);
+  showStrength(viewer, mode, styles);
   const where = /cpu/i.test(provider) ? "processor" : "graphics card";
   byId("provider").textContent = `Painted on the ${where} (${provider}).`;
   styles.showPreviews(server);
@@ -149,11 +159,11 @@ function label(style) {
   byId("painting-licence").textContent = style.licence ? `Licence of the painting: ${style.licence}` : "";
 }
 
-function showStrength(viewer, mode) {
+function showStrength(viewer, mode, styles) {
   const strength = byId("strength");
   byId("strength-value").textContent = `${strength.value}%`;
   strength.setAttribute("aria-valuetext", `${strength.value}%`);
-  if (mode === "photo") viewer.strength = strength.value / 100;
+  if (mode === "photo") viewer.strength = styles.asked.blend === "network" ? 1 : strength.value / 100;
 }
 
 start();

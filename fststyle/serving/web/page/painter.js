@@ -16,13 +16,13 @@ export class Painter {
     return photo === this.#photo && this.#kept.has(nameOf(look));
   }
 
-  /** `look` has style, keepColor and size; the answer a Blob and what {@link Server.stylize} says besides. */
+  /** `look` has style, blend, strength, keepColor and size; the answer a Blob and what {@link Server.stylize} says besides. */
   async paint(photo, look, options) {
     if (photo !== this.#photo) this.#forget(photo);
     const name = nameOf(look);
     const kept = this.#kept.get(name);
     if (kept) return kept;
-    const wanted = { style: look.style, keepColor: look.keepColor, maxSize: look.size, accept: photo.type };
+    const wanted = { ...look, maxSize: look.size, accept: photo.type };
     const painted = await this.#server.stylize(await photo.body(look.size), wanted, options);
     if (photo === this.#photo) this.#keep(name, painted);
     return painted;
@@ -45,4 +45,4 @@ export class Painter {
   }
 }
 
-const nameOf = (look) => `${look.size} ${look.keepColor} ${look.style}`;
+const nameOf = ({ size, keepColor, blend, strength, style }) => [size, keepColor, blend, strength, style].join(" ");

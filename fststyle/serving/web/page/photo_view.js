@@ -4,7 +4,7 @@ import { Problem, isAbort } from "/page/messages.js";
 import { clearProblem, say, tell } from "/page/notices.js";
 import { encode, fit, readPhoto } from "/page/photo.js";
 import { pause } from "/page/server.js";
-import { titleOf } from "/page/styles.js";
+import { fileNameOf, titleOf } from "/page/titles.js";
 
 const SETTLE = 180; // milliseconds: someone who walks along the styles with the arrow keys asks for none on the way
 const SIZES = [512, 768, 1024, 1536, 2048, 3072];
@@ -32,8 +32,8 @@ export class PhotoView {
       this.#wantedSize = Number(size.value);
       this.paint();
     });
-    strength.addEventListener("input", () => this.#offer(SETTLE));
-    strength.addEventListener("change", () => this.#offer(0));
+    strength.addEventListener("input", () => (this.#blendsItself ? this.#offer(SETTLE) : this.follow()));
+    strength.addEventListener("change", () => this.#blendsItself && this.#offer(0));
   }
 
   /** Opens a file; whatever hung before stays if it cannot be read. */
@@ -79,6 +79,14 @@ export class PhotoView {
     this.paint();
   }
 
+  /** A mix, or a strength in the network, that a hand changes: the thumbnail goes along, the picture comes after. */
+  follow() {
+    if (!this.photo || document.body.dataset.mode !== "photo") return;
+    const photo = this.photo;
+    this.paint();
+    this.#site.styles.follow(photo, keepColor.checked, (look) => this.#glimpse(photo, look));
+  }
+
   async paint() {
     this.#painting.abort();
     if (!this.photo) return;
@@ -99,7 +107,7 @@ export class PhotoView {
   async #paintFully(signal) {
     const { painter, styles } = this.#site;
     const [photo, style] = [this.photo, styles.chosen];
-    const look = { style: style.name, keepColor: keepColor.checked, size: Number(size.value) };
+    const look = { ...styles.asked, keepColor: keepColor.checked, size: Number(size.value) };
     this.#viewer.resize(photo.scaled(look.size));
     if (!painter.has(photo, look)) {
       say(`Painting after ${titleOf(style)}…`, { busy: true });
@@ -112,7 +120,7 @@ export class PhotoView {
     signal.throwIfAborted();
     this.#viewer.show(bitmap, `${photo.name}, after ${titleOf(style)}`);
     const said = summary(style, bitmap, painted.inference);
-    this.#painted = { ...painted, name: `${photo.name}_${style.name}`, type: photo.type, summary: said };
+    this.#painted = { ...painted, name: `${photo.name}_${fileNameOf(style)}`, type: photo.type, summary: said };
     say(said);
     if (this.#failed) clearProblem();
     this.#failed = false;
@@ -121,7 +129,7 @@ export class PhotoView {
 
   /** The thumbnail, if it is there, until the full picture is. */
   async #impress(photo, look, signal) {
-    const blob = await this.#site.styles.impression(photo, look.style, look.keepColor);
+    const blob = await this.#site.styles.impression(photo, look);
     if (!blob) return;
     const bitmap = await createImageBitmap(blob);
     signal.throwIfAborted();
@@ -129,12 +137,18 @@ export class PhotoView {
   }
 
   #paintThumbnails() {
-    const [photo, colours] = [this.photo, keepColor.checked];
-    return this.#site.styles.paint(photo, colours, (style) => {
-      // Whoever waits for the chosen one can have its thumbnail meanwhile.
-      if (style !== this.#site.styles.chosen || this.#painted) return;
-      this.#impress(photo, { style: style.name, keepColor: colours }, this.#painting.signal).catch(() => {});
-    });
+    const photo = this.photo;
+    return this.#site.styles.paint(photo, keepColor.checked, (look) => this.#glimpse(photo, look));
+  }
+
+  /** Whoever waits for the picture can have its thumbnail meanwhile. */
+  #glimpse(photo, look) {
+    if (!this.#painted) this.#impress(photo, look, this.#painting.signal).catch(() => {});
+  }
+
+  /** Whether strength is a blend with the photo on this page, or a part of what the server paints. */
+  get #blendsItself() {
+    return this.#site.styles.asked.blend === "pixels";
   }
 
   #offerSizes() {
@@ -157,7 +171,7 @@ export class PhotoView {
     download.removeAttribute("href");
     if (wait) await pause(wait);
     if (link !== this.#link) return;
-    const full = strength.value === strength.max;
+    const full = strength.value === strength.max || !this.#blendsItself;
     const blob = full ? painted.blob : await encode(this.#viewer.picture(), painted.type, 0.92);
     if (link !== this.#link || painted !== this.#painted) return;
     URL.revokeObjectURL(download.dataset.address);

@@ -131,6 +131,7 @@ function query(look) {
   const query = new URLSearchParams({
     style: look.style,
     strength: look.strength ?? 1,
+    blend: look.blend ?? "pixels",
     keep_color: look.keepColor ?? false,
   });
   if (look.maxSize) query.set("max_size", look.maxSize);

@@ -72,6 +72,13 @@ def address(style_files: list[Path]) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
+def address_with_palette(style_files: list[Path], palette_file: Path) -> Iterator[str]:
+    """A server with the style ``tiny`` and the palette ``pair``, which holds ``dawn`` and ``dusk``."""
+    with serving([style_files[0], palette_file], "--max-size", str(SERVED_SIZE)) as address:
+        yield address
+
+
+@pytest.fixture(scope="session")
 def address_with_key(style_files: list[Path]) -> Iterator[str]:
     """A server that wants the key ``open sesame``."""
     with serving(style_files[:1], FSTSTYLE_API_KEY="open sesame") as address:
