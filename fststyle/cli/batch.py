@@ -31,6 +31,7 @@ class Request:
     inputs: tuple[str, ...]
     output: str | None
     look: Look
+    masks: str
     cycle: bool
     keep_metadata: bool
     as_json: bool
@@ -79,6 +80,7 @@ def _planner(request: Request, styles: list[StyleInfo]) -> Planner:
         request.output,
         styles=styles,
         look=request.look,
+        masks=request.masks,
         cycle=request.cycle,
         keep_metadata=request.keep_metadata,
         force=request.force,

@@ -124,8 +124,10 @@ class Masks:
     def results(self, main: list[StyleInfo]) -> list[StyleInfo]:
         """What results are named after: each main style, or the regions' where there is none."""
         inside = [area.style for area in self._areas if area.style]
-        if main or not inside:
+        if main:
             return main
+        if not inside:
+            raise OptionError("all regions are the photo as it is, and no --style is given for the rest")
         return [region_style(inside)]
 
     def over(

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, get_args
 import click
 
 from fststyle.cli.batch import Request, stylize_files
+from fststyle.cli.masking import Masking, mask_options
 from fststyle.cli.report import as_json
 from fststyle.cli.timelines import MIX
 from fststyle.errors import OptionError
@@ -67,6 +68,7 @@ blend_option = click.option(
 @click.option("--cycle", is_flag=True, help="Give each photo one of the styles, in turn, instead of all.")
 @click.option("--strength", type=float, default=Look.strength, show_default=True, help="0 the photo, 1 the full style.")
 @blend_option
+@mask_options
 @click.option("--keep-color", is_flag=True, help="Keep the photo's colours, take the style's light and strokes.")
 @click.option("--max-size", type=int, metavar="PIXELS", help="Scale down photos whose longer side is above this.")
 @click.option(
@@ -110,6 +112,7 @@ def stylize(
     report: Path | None,
     watch: bool,
     force: bool,
+    masking: Masking,
 ) -> None:
     """Stylise each INPUT: a photo, a folder of any depth, a glob, or - for standard input.
 
@@ -117,6 +120,7 @@ def stylize(
     is photo-STYLE.jpg beside it. A photo that fails does not stop the others. Results that an earlier run wrote to the
     folder OUT are skipped, if photo and settings are the same, so that a run that was cut off goes on where it stopped.
     """
+    masks, names = masking.read(max_pixels), masking.main(names)
     request = Request(
         inputs=inputs,
         output=output,
@@ -128,6 +132,7 @@ def stylize(
             stroke_size=stroke_size,
             tile=parse_tile(tile),
         ),
+        masks=masks.digest(),
         cycle=cycle,
         keep_metadata=keep_metadata,
         as_json=print_json,
@@ -140,7 +145,7 @@ def stylize(
         def open_network(name: str | Path) -> Stylizer:
             return Stylizer(name, device=device, threads=threads, max_pixels=max_pixels, progress=progress)
 
-        stylizers = [*load_each(names, open_network)]
+        stylizers = masks.over([*load_each(names, open_network)], open_network, threads)
         if device == "auto" and not print_json:
             for note in dict.fromkeys(stylizer.engine.note for stylizer in stylizers):
                 click.echo(f"fststyle: {note}", err=True)
@@ -152,7 +157,7 @@ def stylize(
     if STREAM in (*inputs, output):
         _stylize_stream(request, load, len(names))
     else:
-        stylize_files(request, lambda: [find_style(name) for name in names], load)
+        stylize_files(request, lambda: masks.results([find_style(name) for name in names]), load)
 
 
 def _tile_progress(tiling: Tiling, done: int, *, count: bool) -> None:

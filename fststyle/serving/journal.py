@@ -42,6 +42,7 @@ class Settings:
     tile: int | str = "auto"
     blend: str = "pixels"
     weights: tuple[float, ...] = ()
+    masks: str = ""
 
 
 @dataclass(frozen=True)

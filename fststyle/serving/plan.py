@@ -55,8 +55,9 @@ class Planner:
         keep_metadata: bool = False,
         force: bool = False,
     ) -> None:
-        """``inputs`` and ``output`` are as the user wrote them; ``masks`` is the digest of all that masks do to results. With ``cycle`` each photo gets one of the styles, in
-        turn; one that has its result from an earlier run stays with that one's style.
+        """``inputs`` and ``output`` are as the user wrote them; ``masks`` is the digest of all that masks do to
+        results. With ``cycle`` each photo gets one of the styles, in turn; one that has its result from an earlier run
+        stays with that one's style.
 
         :raises OptionError: several pictures for one file, two styles of one name, or a style that cannot blend as
             ``look`` says.

@@ -211,7 +211,10 @@ def _read_output(value: Any) -> _Output | None:
     # Planes are larger than there are classes, and in some files only the number of these is known.
     known = [side for side in (sides[0], sides[2]) if side is not None]
     count = min(known, default=_MOST_ALONE)
-    return _Output(value.name, dtype, count if len(known) == 2 or count < _MOST_ALONE else None)
+    classes = count if len(known) == 2 or count < _MOST_ALONE else None
+    if dtype == np.uint8 and classes == 3:  # a picture, as a style gives one
+        return None
+    return _Output(value.name, dtype, classes)
 
 
 def _number(side: Any) -> int | None:
