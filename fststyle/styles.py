@@ -238,7 +238,7 @@ def named_style(name: str) -> StyleInfo:
             mix = Mix({name: 1.0})
             return choose_palette(mix, available_styles()).mixed(mix)
         listed = f"styles: {', '.join(sorted(known))}" if known else f"there are none in {user_folder()} or shipped"
-        raise StyleNotFoundError(f"no style named {name!r}; {listed}{did_you_mean(name, known)}")
+        raise StyleNotFoundError(f"no style named {name!r}; {listed}{did_you_mean(name, [*known, *files])}")
     path, origin = files[name]
     return read_style(path, origin=origin)
 
@@ -282,6 +282,9 @@ def parse_metadata(stored: Mapping[str, str], path: Path) -> dict[str, Any]:
             f"{path} has metadata of format {found!r}; this fststyle reads {METADATA_FORMAT} and {PALETTE_FORMAT}: "
             "update it"
         )
+    names = metadata.get("styles", [PHOTO, ""])
+    if not isinstance(names, list) or len(names) < 2 or not all(isinstance(name, str) for name in names):
+        raise ModelError(f"{path} has damaged metadata: expected the names of two styles or more")
     return metadata
 
 

@@ -8,8 +8,17 @@ import pytest
 from PIL import Image
 
 from fststyle import styles
-from fststyle.errors import ModelError, StyleNotFoundError
-from fststyle.styles import Painting, available_styles, find_style, listed_digests, named_style, read_style, scan_styles
+from fststyle.errors import ModelError, OptionError, StyleNotFoundError
+from fststyle.styles import (
+    Painting,
+    available_styles,
+    find_style,
+    listed_digests,
+    named_style,
+    read_style,
+    scan_styles,
+    style_names,
+)
 
 
 @pytest.fixture
@@ -106,7 +115,9 @@ def test_a_shipped_file_that_changed_is_damaged(shipped: Path) -> None:
         ({}, "not one of a style"),
         ({"fststyle": "{"}, "damaged metadata"),
         ({"fststyle": "[]"}, "expected a JSON object"),
-        ({"fststyle": '{"format": 2}'}, "update it"),
+        ({"fststyle": '{"format": 3}'}, "update it"),
+        ({"fststyle": '{"format": 2, "styles": ["photo"]}'}, "names of two styles or more"),
+        ({"fststyle": '{"format": 2, "styles": [1, 2]}'}, "names of two styles or more"),
         ({"fststyle": '{"format": 1}', "fststyle.preview": "?"}, "damaged preview"),
     ],
 )
@@ -140,3 +151,75 @@ def test_an_account_without_a_home_has_a_folder_that_is_not_there(monkeypatch: p
 def test_a_painting_reads_as_a_caption() -> None:
     assert str(Painting(title="Stripes", artist="Nobody", year="2024")) == "Nobody, Stripes, 2024"
     assert str(Painting(title="Stripes")) == "Stripes"
+
+
+@pytest.fixture
+def pair(styles_folder: Path, shipped: Path, palette_file: Path) -> Path:
+    """Styles at hand: ``tiny``, ``waves``, and the palette ``pair`` of ``dawn`` and ``dusk``."""
+    path = styles_folder / "pair.onnx"
+    path.write_bytes(palette_file.read_bytes())
+    return path
+
+
+def test_a_palette_is_its_first_painting_until_a_mix_is_asked_for(pair: Path) -> None:
+    style = find_style("pair")
+    assert (style.name, style.styles, style.weights) == ("pair", ("photo", "dawn", "dusk"), (0.0, 1.0, 0.0))
+    assert style.preview == style.previews["dawn"] != style.previews["dusk"]
+    assert style.to_dict()["styles"] == {"photo": 0.0, "dawn": 1.0, "dusk": 0.0}
+    with Image.open(io.BytesIO(style.preview)) as preview:
+        assert max(preview.size) <= 128
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "weights"),
+    [
+        ("dawn:3,dusk:1", "dawn:3,dusk:1", (0.0, 0.75, 0.25)),
+        ("dusk,photo@pair", "dusk:1,photo:1", (0.5, 0.0, 0.5)),
+        ("dusk@pair", "dusk", (0.0, 0.0, 1.0)),
+        ("dusk:0.2", "dusk", (0.0, 0.0, 1.0)),
+        ("dusk", "dusk", (0.0, 0.0, 1.0)),
+        ("dusk:2,dawn:0", "dusk", (0.0, 0.0, 1.0)),
+    ],
+)
+def test_a_mix_is_a_style(pair: Path, text: str, name: str, weights: tuple[float, ...]) -> None:
+    style = find_style(text)
+    assert (style.name, style.weights, style.path) == (name, weights, pair)
+    assert find_style(f"{text}@{pair}".replace("@pair@", "@")).weights == weights
+
+
+def test_a_style_of_a_palette_has_its_own_painting_and_preview(pair: Path) -> None:
+    style = named_style("dusk")
+    assert style.painting.title == "Dusk"
+    assert style.preview == style.previews["dusk"]
+
+
+def test_a_file_of_its_own_comes_before_a_palette(pair: Path, tiny_style_file: Path) -> None:
+    pair.with_name("dusk.onnx").write_bytes(tiny_style_file.read_bytes())
+    assert find_style("dusk").styles == ()
+    assert find_style("dusk:1").path == pair
+    assert style_names() == ["dusk", "tiny", "waves", "dawn"]
+
+
+@pytest.mark.parametrize(
+    ("text", "error", "message"),
+    [
+        ("dawn:1,dsk:1", StyleNotFoundError, "no palette holds a style named 'dsk'.*did you mean 'dusk'"),
+        ("dawn:1,tiny:1", StyleNotFoundError, "no palette holds a style named 'tiny'"),
+        ("dawn:1@tiny", StyleNotFoundError, "asks for a palette"),
+        ("dawn:1@par", StyleNotFoundError, "no style named 'par'.*did you mean 'pair'"),
+        ("dawn:-1,dusk:2", OptionError, "at least 0, got -1"),
+        ("dwn", StyleNotFoundError, "styles: dawn, dusk, tiny, waves.*did you mean 'dawn'"),
+    ],
+)
+def test_a_mix_that_cannot_be_had(pair: Path, text: str, error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=message):
+        find_style(text)
+
+
+def test_only_the_styles_of_one_palette_mix(pair: Path) -> None:
+    content = onnx.load(pair)
+    entry = next(entry for entry in content.metadata_props if entry.key == "fststyle")
+    entry.value = entry.value.replace("dusk", "noon").replace("dawn", "night")
+    onnx.save(content, pair.with_name("other.onnx"))
+    with pytest.raises(StyleNotFoundError, match="no palette holds all of dawn, noon"):
+        find_style("dawn:1,noon:1")
