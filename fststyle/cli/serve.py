@@ -46,7 +46,11 @@ def setting_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 @click.command()
 @click.option(
-    "--style", "names", multiple=True, metavar="NAME|FILE.onnx", help="Style to serve; may be repeated.  [default: all]"
+    "--style",
+    "names",
+    multiple=True,
+    metavar="NAME|FILE.onnx",
+    help="Style or palette to serve; may be repeated.  [default: all]",
 )
 @click.option(
     "--api-key-file",

@@ -181,6 +181,17 @@ def test_what_is_no_style_is_left_out(programs: list[Program], styles_folder: Pa
     ]
 
 
+def test_a_palette_is_served_with_what_it_holds(programs: list[Program], palette_file: Path) -> None:
+    options = ["--style", str(palette_file), "--device", "cpu", "--threads", "1", "--port", "0"]
+    programs.append(program := Program(options=options))
+    (listed,) = json.loads(program.get("/v1/styles")[1])["styles"]
+    assert (listed["name"], [style["name"] for style in listed["styles"]]) == ("pair", ["dawn", "dusk"])
+    for style, status in (("dusk", 200), ("dawn:7,dusk:3", 200), ("dawn:7,dusk:3@pair", 200), ("dawn:-1", 422)):
+        assert program.get(f"/v1/stylize?style={style}", photo(20))[0] == status
+    for style in (palette_file, f"dawn:1@{palette_file}"):
+        assert program.get(f"/v1/stylize?style={style}", photo(20))[0] == 404
+
+
 def changed_graph(path: Path) -> bytes:
     """The style's file with a graph that is no network any more; what describes it is as it was."""
     return path.read_bytes().replace(b"Conv", b"Vnoc")
