@@ -27,7 +27,7 @@ from fststyle.serving.camera_loop import Controls, LiveSettings
 from fststyle.serving.camera_session import Keep, Session, open_session
 from fststyle.serving.camera_styles import StyleShelf
 from fststyle.serving.camera_window import Window, check_display, status
-from fststyle.serving.stylizer import Look
+from fststyle.serving.look import Look
 from fststyle.styles import DEFAULT_STYLE
 
 _LEAD_IN = 3  # pictures of each turn, until the pace has settled

@@ -25,7 +25,8 @@ from fststyle.errors import FststyleError, StyleNotFoundError, outcome
 from fststyle.images import load_rgb
 from fststyle.machine import describe_machine
 from fststyle.serving.sheet import Tile, contact_sheet
-from fststyle.styles import StyleInfo, read_style, shipped_folder
+from fststyle.style_folders import shipped_folder
+from fststyle.styles import StyleInfo, read_style
 
 CELL = 256
 RUNS = 3

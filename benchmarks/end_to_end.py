@@ -45,8 +45,9 @@ from fststyle.serving.camera_loop import Controls, LiveSettings
 from fststyle.serving.camera_session import Keep, open_session
 from fststyle.serving.camera_styles import StyleShelf
 from fststyle.serving.ffmpeg import av
+from fststyle.serving.look import Look
 from fststyle.serving.providers import default_threads
-from fststyle.serving.stylizer import Look, Stylizer
+from fststyle.serving.stylizer import Stylizer
 from fststyle.serving.video import stylise_video
 from fststyle.serving.video_formats import VideoSettings, target_for
 from fststyle.serving.video_frames import made_video, write_frames

@@ -25,9 +25,9 @@ from fststyle import Stylizer
 from fststyle.images import read_picture
 from fststyle.machine import describe_machine
 from fststyle.serving.folder import find_photos
+from fststyle.serving.look import Look
 from fststyle.serving.pipeline import run_jobs
 from fststyle.serving.plan import Planner
-from fststyle.serving.stylizer import Look
 
 WANTED = 0.9
 ROUNDS = 3

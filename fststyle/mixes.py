@@ -27,8 +27,11 @@ class Mix:
         for name, weight in self.shares.items():
             if not (math.isfinite(weight) and weight >= 0):
                 raise OptionError(f"the weight of {name!r} must be a number of at least 0, got {weight:g}")
-        if sum(self.shares.values()) <= 0:
+        total = sum(self.shares.values())
+        if total <= 0:
             raise OptionError(f"at least one weight of a mix must be above 0, got {self}")
+        if not math.isfinite(total):
+            raise OptionError(f"the weights of a mix must have a sum, got {self}")
 
     def __str__(self) -> str:
         mixed = ",".join(f"{name}:{weight:g}" for name, weight in self.shares.items())

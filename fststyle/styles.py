@@ -18,13 +18,12 @@ from typing import Any, Literal
 from fststyle.errors import ModelError, StyleNotFoundError, did_you_mean
 from fststyle.mixes import Mix, parse_mix
 from fststyle.onnx_metadata import read_onnx_metadata
+from fststyle.style_folders import listed_digests, shipped_folder, user_folder
 
 DEFAULT_STYLE = "starry_night"
-FOLDER_VARIABLE = "FSTSTYLE_STYLES"
 PHOTO = "photo"
 """In a palette: the row that gives the photo back."""
 METADATA_KEY, PREVIEW_KEY = "fststyle", "fststyle.preview"
-DIGESTS_FILE = "SHA256SUMS"
 METADATA_FORMAT, PALETTE_FORMAT = 1, 2
 """The layouts of the metadata that this version reads, for one style and for several; a file that says more needs a
 newer fststyle.
@@ -130,35 +129,6 @@ class StyleInfo:
             "styles": dict(zip(self.styles, self.weights, strict=True)),
             "metadata": dict(self.metadata),
         }
-
-
-def user_folder() -> Path:
-    """Where a user's own styles lie: ``$FSTSTYLE_STYLES``, else the platform's data folder. It need not exist."""
-    if named := os.environ.get(FOLDER_VARIABLE):
-        return Path(named)
-    import platformdirs
-
-    try:
-        return Path(platformdirs.user_data_dir("fststyle", appauthor=False)) / "styles"
-    except RuntimeError:  # an account without a home, as services have; container engines take the root for one
-        return Path(os.sep, ".local", "share", "fststyle", "styles")
-
-
-def shipped_folder() -> Path:
-    """``fststyle/checkpoints`` in an installed package, ``checkpoints`` at the top of a checkout."""
-    package = Path(__file__).parent
-    installed = package / "checkpoints"
-    return installed if installed.is_dir() else package.parent / "checkpoints"
-
-
-def listed_digests(folder: Path) -> dict[str, str]:
-    """Hexadecimal digests by file name, as ``SHA256SUMS`` in the folder lists them; empty where there is none."""
-    try:
-        lines = (folder / DIGESTS_FILE).read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return {}  # a checkout in which nothing has been trained yet, or a user's own folder
-    pairs = [line.split(maxsplit=1) for line in lines]
-    return {pair[1].lstrip("*"): pair[0] for pair in pairs if len(pair) == 2}
 
 
 def available_styles() -> list[StyleInfo]:

@@ -14,7 +14,7 @@ from PIL import ExifTags, Image, ImageCms
 from fststyle import Stylizer
 from fststyle.errors import DependencyError, ImageTooLargeError, InputError, OptionError, OutputError
 from fststyle.images import Picture, decode, encode, encode_for_file, read_picture
-from fststyle.serving.stylizer import write
+from fststyle.serving.picture_file import write
 
 pytest.importorskip("pyvips")
 

@@ -51,6 +51,7 @@ def test_a_mix_is_written_as_it_is_read(shares: dict[str, float], palette: str) 
         ("night:inf,wave:1", "got inf"),
         ("night:much,wave:1", "weight of 'night' must be a number of at least 0, got 'much'"),
         ("night:0,wave:0", "at least one weight of a mix must be above 0, got night:0,wave:0"),
+        ("night:1e308,wave:1e308", "must have a sum"),
         ("night:1,night:2", "'night' comes twice"),
         ("night:1,,wave:1", "a mix is written NAME:WEIGHT"),
         ("@palette", "a mix is written NAME:WEIGHT"),

@@ -7,13 +7,13 @@ import onnx
 import pytest
 from PIL import Image
 
-from fststyle import styles
+from fststyle import style_folders, styles
 from fststyle.errors import ModelError, OptionError, StyleNotFoundError
+from fststyle.style_folders import listed_digests
 from fststyle.styles import (
     Painting,
     available_styles,
     find_style,
-    listed_digests,
     named_style,
     read_style,
     scan_styles,
@@ -132,7 +132,7 @@ def test_an_onnx_file_that_is_not_ours_is_refused(tmp_path: Path, stored: dict[s
 def test_the_users_folder_is_the_platforms_unless_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.delenv("FSTSTYLE_STYLES", raising=False)
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
-    assert styles.user_folder().parts[-2:] == ("fststyle", "styles")
+    assert style_folders.user_folder().parts[-2:] == ("fststyle", "styles")
 
 
 def test_an_account_without_a_home_has_a_folder_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -144,7 +144,7 @@ def test_an_account_without_a_home_has_a_folder_that_is_not_there(monkeypatch: p
     monkeypatch.setattr(accounts, "getpwuid", unknown)
     for name in ("FSTSTYLE_STYLES", "XDG_DATA_HOME", "HOME"):
         monkeypatch.delenv(name, raising=False)
-    assert styles.user_folder().parts == ("/", ".local", "share", "fststyle", "styles")
+    assert style_folders.user_folder().parts == ("/", ".local", "share", "fststyle", "styles")
     assert styles.available_styles()
 
 

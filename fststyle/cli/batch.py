@@ -18,9 +18,10 @@ from fststyle.cli.report import Report, open_report
 from fststyle.errors import OptionError
 
 if TYPE_CHECKING:
+    from fststyle.serving.look import Look
     from fststyle.serving.pipeline import Finished
     from fststyle.serving.plan import Plan, Planner
-    from fststyle.serving.stylizer import Look, Stylizer
+    from fststyle.serving.stylizer import Stylizer
     from fststyle.styles import StyleInfo
 
 

@@ -25,7 +25,8 @@ from fststyle.serving.bench import (
     one_style_a_preset,
     working_devices,
 )
-from fststyle.styles import StyleInfo, find_style, user_folder
+from fststyle.style_folders import user_folder
+from fststyle.styles import StyleInfo, find_style
 
 if TYPE_CHECKING:
     from fststyle.serving.providers import Device

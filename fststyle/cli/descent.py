@@ -21,7 +21,7 @@ from fststyle.cli.animation import check_animation_target, write_animation
 from fststyle.cli.progress import iterations_bar, line_due
 from fststyle.errors import OptionError
 from fststyle.images import Picture
-from fststyle.serving.stylizer import check_target, write
+from fststyle.serving.picture_file import check_target, write
 from fststyle.signals import signals_handled
 
 if TYPE_CHECKING:

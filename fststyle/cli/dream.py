@@ -12,7 +12,7 @@ from fststyle.cli.looking import ascent_options, looking_options, open_network, 
 from fststyle.errors import OptionError
 from fststyle.formats import WRITABLE_SUFFIXES
 from fststyle.images import read_picture
-from fststyle.serving.stylizer import check_target, write
+from fststyle.serving.picture_file import check_target, write
 from fststyle.serving.video_formats import CONTAINERS, VideoSettings, target_for
 
 if TYPE_CHECKING:

@@ -16,7 +16,8 @@ from fststyle.iterative.objectives import LayerActivation, Objective, guide_acti
 from fststyle.iterative.zoom import Motion, dream_frames
 from fststyle.nn.feature_networks import FeatureNetwork
 from fststyle.nn.pixels import to_image, to_pixels
-from fststyle.serving.stylizer import Look, Stylizer
+from fststyle.serving.look import Look
+from fststyle.serving.stylizer import Stylizer
 
 
 @dataclass(frozen=True, kw_only=True)

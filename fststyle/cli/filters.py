@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from fststyle.cli.looking import ascent_options, ascent_progress, looking_options, open_network
 from fststyle.errors import OptionError
 from fststyle.images import from_pillow
-from fststyle.serving.stylizer import check_target, write
+from fststyle.serving.picture_file import check_target, write
 
 if TYPE_CHECKING:
     from PIL import Image

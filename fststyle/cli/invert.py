@@ -11,8 +11,8 @@ from PIL import Image
 
 from fststyle.cli.descent import network_options, progress
 from fststyle.images import Picture, load_rgb
+from fststyle.serving.picture_file import check_target, write
 from fststyle.serving.sheet import Tile, contact_sheet
-from fststyle.serving.stylizer import check_target, write
 
 if TYPE_CHECKING:
     from fststyle.iterative.descent import Descent

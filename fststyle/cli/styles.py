@@ -15,10 +15,13 @@ from fststyle.cli.timelines import MIX
 from fststyle.errors import BatchError, StyleNotFoundError
 from fststyle.images import from_pillow, read_picture, to_pillow
 from fststyle.mixes import Mix
+from fststyle.serving.look import Look
+from fststyle.serving.picture_file import check_target, write
 from fststyle.serving.shared_network import load_each
 from fststyle.serving.sheet import Tile, contact_sheet, wrapped
-from fststyle.serving.stylizer import Look, Stylizer, check_target, write
-from fststyle.styles import PHOTO, StyleInfo, find_style, scan_styles, style_names, user_folder
+from fststyle.serving.stylizer import Stylizer
+from fststyle.style_folders import user_folder
+from fststyle.styles import PHOTO, StyleInfo, find_style, scan_styles, style_names
 
 if TYPE_CHECKING:
     from fststyle.serving.providers import Device

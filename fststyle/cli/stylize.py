@@ -17,10 +17,12 @@ from fststyle.cli.report import as_json
 from fststyle.cli.timelines import MIX
 from fststyle.errors import OptionError
 from fststyle.images import MAX_PIXELS, decode, encode_for_file, read_picture
-from fststyle.serving.look import Blend
+from fststyle.serving.look import Blend, Look
 from fststyle.serving.memory import LARGEST_UNTILED
+from fststyle.serving.picture_file import check_target, write
 from fststyle.serving.shared_network import load_each
-from fststyle.serving.stylizer import Look, Stages, Stylizer, check_target, write
+from fststyle.serving.stages import Stages
+from fststyle.serving.stylizer import Stylizer
 from fststyle.serving.tile_choice import DEFAULT_TILE, Tiling, parse_tile
 from fststyle.styles import DEFAULT_STYLE, find_style
 

@@ -143,7 +143,7 @@ def show(tuning: Tuning) -> None:
     """Write the sheet and the figures, and print them."""
     from fststyle.cli.tune_sheet import tuning_sheet
     from fststyle.images import from_pillow
-    from fststyle.serving.stylizer import write
+    from fststyle.serving.picture_file import write
     from fststyle.training.tune import figures, held_out_squares, measure
 
     photos = held_out_squares(tuning)

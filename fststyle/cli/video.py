@@ -16,8 +16,9 @@ from fststyle.cli.stylize import blend_option, device_options
 from fststyle.cli.timelines import MIX, style_and_timeline, timeline_option
 from fststyle.errors import OptionError
 from fststyle.images import MAX_PIXELS
+from fststyle.serving.look import Look
 from fststyle.serving.mix_timeline import MixTimeline, parse_time
-from fststyle.serving.stylizer import Look, Stylizer
+from fststyle.serving.stylizer import Stylizer
 from fststyle.serving.video_formats import CODECS, VideoSettings
 from fststyle.styles import DEFAULT_STYLE
 

@@ -14,7 +14,8 @@ import click
 from fststyle.cli.sizes import Size
 from fststyle.cli.stylize import blend_option, device_options
 from fststyle.cli.timelines import MIX, style_and_timeline, timeline_option
-from fststyle.serving.stylizer import Look, Stylizer
+from fststyle.serving.look import Look
+from fststyle.serving.stylizer import Stylizer
 from fststyle.signals import Terminated, signals_handled
 from fststyle.styles import DEFAULT_STYLE, find_style
 

@@ -20,10 +20,12 @@ from fststyle.serving.camera_opencv import cv2
 from fststyle.serving.camera_pace import SizeController, patience
 from fststyle.serving.camera_slot import EndedError, Newest
 from fststyle.serving.camera_styles import StyleShelf
+from fststyle.serving.look import Look
 from fststyle.serving.mix_timeline import MixTimeline
 from fststyle.serving.shared_network import can_blend, with_weights
 from fststyle.serving.stabilize import Stabilizer
-from fststyle.serving.stylizer import Look, Stages, Stylizer
+from fststyle.serving.stages import Stages
+from fststyle.serving.stylizer import Stylizer
 
 Pixels = NDArray[np.uint8]
 _LEAVE = 3.0  # seconds that a camera which gives no frame gets to end

@@ -24,7 +24,8 @@ from fststyle.images import Picture, decode, encode
 from fststyle.memory import available_memory, peak_memory, total_memory
 from fststyle.serving.engine import Engine
 from fststyle.serving.providers import Device, default_threads
-from fststyle.styles import StyleInfo, listed_digests, scan_styles, shipped_folder
+from fststyle.style_folders import listed_digests, shipped_folder
+from fststyle.styles import StyleInfo, scan_styles
 
 Status = Literal["works", "absent", "fails"]
 

@@ -17,9 +17,11 @@ from pathlib import Path
 from fststyle.errors import FststyleError, InputError
 from fststyle.images import Picture, picture_size, read_picture
 from fststyle.serving.journal import Version
+from fststyle.serving.look import Look
 from fststyle.serving.names import Job
 from fststyle.serving.providers import default_threads
-from fststyle.serving.stylizer import Look, Stages, Stylizer
+from fststyle.serving.stages import Stages
+from fststyle.serving.stylizer import Stylizer
 
 PIXELS_IN_MEMORY = 64_000_000
 """How many pixels of decoded photos may wait, be stylised or be encoded at once; the photo whose turn it is comes on

@@ -11,9 +11,11 @@ from fststyle.formats import format_for
 from fststyle.images import Picture, encode_for_file
 from fststyle.serving.folder import Photo, output_folder
 from fststyle.serving.journal import Journal, Record, Settings, State, Version
+from fststyle.serving.look import Look
 from fststyle.serving.names import Job, Names
+from fststyle.serving.picture_file import check_target, write
 from fststyle.serving.shared_network import check_blend
-from fststyle.serving.stylizer import Look, Stages, check_target, write
+from fststyle.serving.stages import Stages
 from fststyle.styles import StyleInfo
 
 
@@ -115,7 +117,7 @@ class Planner:
 
     def write(self, picture: Picture, job: Job, photo: Version, stages: Stages) -> None:
         """The result of ``job``, made from that version of its photo; errors are those of
-        :func:`~fststyle.serving.stylizer.write`.
+        :func:`~fststyle.serving.picture_file.write`.
         """
         if self.journal is None:
             write(picture, job.target, force=self._force, keep_metadata=self._keep_metadata, stages=stages)

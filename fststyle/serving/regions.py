@@ -19,7 +19,8 @@ from fststyle.images import Picture
 from fststyle.mixes import Mix
 from fststyle.serving.look import Look
 from fststyle.serving.masks import Mask, MaskSource, as_mask, check_feather, fitted
-from fststyle.serving.stylizer import Stages, Stylizer
+from fststyle.serving.stages import Stages
+from fststyle.serving.stylizer import Stylizer
 from fststyle.strips import forget, pixel_array, strips
 from fststyle.styles import PHOTO, StyleInfo
 

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from copy import copy
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import overload
 
@@ -14,36 +11,17 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from fststyle.atomic import atomic_write, check_output, make_folder
 from fststyle.errors import DeviceError, InputError, ModelError, OptionError
-from fststyle.formats import format_for
-from fststyle.images import MAX_PIXELS, Picture, decode, encode, encode_for_file, from_pillow, read_picture, to_pillow
+from fststyle.images import MAX_PIXELS, Picture, decode, encode, from_pillow, read_picture, to_pillow
 from fststyle.mixes import Mix
 from fststyle.serving.engine import Engine
 from fststyle.serving.look import Blend, Look
+from fststyle.serving.picture_file import check_target, write
 from fststyle.serving.providers import CPU, Device
+from fststyle.serving.stages import Stages
 from fststyle.serving.tile_choice import DEFAULT_TILE, Progress, Tile, wants_tiles
 from fststyle.strips import resized
 from fststyle.styles import DEFAULT_STYLE, PHOTO, choose_palette, find_style
-
-__all__ = ["Look", "Stages", "Stylizer", "check_target", "write"]
-
-
-@dataclass
-class Stages:
-    """How long each part of the road took, in milliseconds, in the order in which they came."""
-
-    milliseconds: dict[str, float] = field(default_factory=dict)
-
-    @contextmanager
-    def measure(self, stage: str) -> Iterator[None]:
-        started = time.perf_counter()
-        yield
-        self.milliseconds[stage] = self.milliseconds.get(stage, 0.0) + (time.perf_counter() - started) * 1000
-
-    def add(self, other: Stages) -> None:
-        for stage, spent in other.milliseconds.items():
-            self.milliseconds[stage] = self.milliseconds.get(stage, 0.0) + spent
 
 
 class Stylizer:
@@ -284,26 +262,6 @@ class Stylizer:
         if isinstance(image, str | Path):
             return read_picture(image, max_pixels=self.max_pixels, max_size=max_size)
         raise InputError(f"expected a path, bytes, a Pillow image or an array, got {type(image).__name__}")
-
-
-def check_target(path: Path, *, force: bool) -> None:
-    """Everything about a file to be written that can be known before the work; the errors are :func:`write`'s."""
-    check_output(path, overwrite=force)
-    format_for(path)
-
-
-def write(picture: Picture, path: Path, *, force: bool, keep_metadata: bool, stages: Stages | None = None) -> None:
-    """Encode for the suffix of ``path`` and write atomically; folders on the way are made.
-
-    :raises OptionError: no format has that suffix, or the format cannot hold the transparency there is.
-    :raises OutputError: it cannot be written, or exists and ``force`` is false.
-    """
-    stages = stages or Stages()
-    with stages.measure("encode"):
-        data = encode_for_file(picture, format_for(path).name, keep_metadata=keep_metadata)
-    with stages.measure("write"):
-        make_folder(path.parent)
-        atomic_write(path, data, overwrite=force)
 
 
 def _from_array(array: NDArray[np.uint8]) -> Picture:

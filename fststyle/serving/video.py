@@ -18,9 +18,10 @@ from fststyle.images import MAX_PIXELS
 from fststyle.serving.channel import Channel, beside
 from fststyle.serving.engine import Weights
 from fststyle.serving.ffmpeg import av
+from fststyle.serving.look import Look
 from fststyle.serving.mix_timeline import Fade, MixTimeline
 from fststyle.serving.shared_network import check_blend
-from fststyle.serving.stylizer import Look, Stylizer
+from fststyle.serving.stylizer import Stylizer
 from fststyle.serving.video_formats import Target, VideoSettings, target_for
 from fststyle.serving.video_network import FrameNetwork
 from fststyle.serving.video_reader import Frame, VideoInfo, VideoReader

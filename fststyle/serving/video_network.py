@@ -10,11 +10,13 @@ from typing import TypeVar
 
 from fststyle.images import Picture
 from fststyle.serving.engine import Weights
+from fststyle.serving.look import Look
 from fststyle.serving.memory import fits
 from fststyle.serving.providers import CPU
 from fststyle.serving.shared_network import with_weights
 from fststyle.serving.stabilize import Stabilizer
-from fststyle.serving.stylizer import Look, Stages, Stylizer
+from fststyle.serving.stages import Stages
+from fststyle.serving.stylizer import Stylizer
 from fststyle.serving.video_reader import Frame
 
 Other = TypeVar("Other")

@@ -24,8 +24,9 @@ import fststyle
 from fststyle.atomic import atomic_write, make_folder
 from fststyle.errors import OutputError
 from fststyle.serving.ffmpeg import av
+from fststyle.serving.look import Look
 from fststyle.serving.mix_timeline import Fade
-from fststyle.serving.stylizer import Look, Stylizer
+from fststyle.serving.stylizer import Stylizer
 from fststyle.serving.video_formats import Target, VideoSettings
 from fststyle.serving.video_reader import Frame, VideoInfo
 from fststyle.serving.video_writer import Encoded, FrameEncoder

@@ -12,7 +12,8 @@ from typing import Any
 from fststyle.atomic import atomic_write
 from fststyle.errors import ModelError, OptionError
 from fststyle.onnx_metadata import read_onnx_metadata, write_onnx_metadata
-from fststyle.styles import DIGESTS_FILE, METADATA_KEY, StyleInfo, listed_digests, parse_metadata
+from fststyle.style_folders import DIGESTS_FILE, listed_digests
+from fststyle.styles import METADATA_KEY, StyleInfo, parse_metadata
 from fststyle.training.evaluate import Evaluation, mean_losses
 from fststyle.training.reference import STARTS
 

@@ -15,8 +15,9 @@ from fststyle.serving.camera_loop import Controls, Live, LiveSettings, View  # n
 from fststyle.serving.camera_session import Session  # noqa: E402
 from fststyle.serving.camera_styles import StyleShelf  # noqa: E402
 from fststyle.serving.camera_window import help_lines, status, write_lines  # noqa: E402
+from fststyle.serving.look import Look  # noqa: E402
 from fststyle.serving.mix_timeline import parse_timeline  # noqa: E402
-from fststyle.serving.stylizer import Look, Stylizer  # noqa: E402
+from fststyle.serving.stylizer import Stylizer  # noqa: E402
 
 
 @pytest.fixture

@@ -15,9 +15,10 @@ from fststyle.serving.camera import Shot  # noqa: E402
 from fststyle.serving.camera_figures import Figures  # noqa: E402
 from fststyle.serving.camera_loop import Controls, Live, LiveSettings, View, fitted, scaled  # noqa: E402
 from fststyle.serving.camera_styles import StyleShelf  # noqa: E402
+from fststyle.serving.look import Look  # noqa: E402
 from fststyle.serving.mix_timeline import parse_timeline  # noqa: E402
 from fststyle.serving.shared_network import with_weights  # noqa: E402
-from fststyle.serving.stylizer import Look, Stylizer  # noqa: E402
+from fststyle.serving.stylizer import Stylizer  # noqa: E402
 
 SIZE = (64, 48)
 

@@ -11,9 +11,11 @@ from fststyle.errors import InputError, OutputError
 from fststyle.images import Picture
 from fststyle.serving import pipeline
 from fststyle.serving.journal import Version
+from fststyle.serving.look import Look
 from fststyle.serving.names import Job
 from fststyle.serving.pipeline import run_jobs
-from fststyle.serving.stylizer import Look, Stages, Stylizer
+from fststyle.serving.stages import Stages
+from fststyle.serving.stylizer import Stylizer
 
 SIDE = 20
 

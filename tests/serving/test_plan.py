@@ -9,8 +9,9 @@ from fststyle.errors import OptionError, OutputError
 from fststyle.images import Picture, load_rgb, read_picture
 from fststyle.serving.folder import find_photos
 from fststyle.serving.journal import Version
+from fststyle.serving.look import Look
 from fststyle.serving.plan import Plan, Planner
-from fststyle.serving.stylizer import Look, Stages
+from fststyle.serving.stages import Stages
 from fststyle.styles import find_style, read_style
 
 Plans = Callable[..., tuple[Planner, Plan]]

@@ -12,7 +12,9 @@ import fststyle
 from fststyle.colour import blend, keep_chroma
 from fststyle.errors import ImageTooLargeError, InputError, OptionError, OutputError, StyleNotFoundError
 from fststyle.images import load_rgb
-from fststyle.serving.stylizer import Look, Stages, Stylizer
+from fststyle.serving.look import Look
+from fststyle.serving.stages import Stages
+from fststyle.serving.stylizer import Stylizer
 
 
 @pytest.fixture(scope="module")

@@ -18,9 +18,9 @@ from fststyle.serving import tiles as tiles_module
 from fststyle.serving.engine import Engine
 from fststyle.serving.fixed_norms import FixedEngine, Runtime, Trim
 from fststyle.serving.graph import read_graph
+from fststyle.serving.look import Look
 from fststyle.serving.memory import OVERHEAD
 from fststyle.serving.receptive_field import Neck, ReceptiveField, receptive_field
-from fststyle.serving.stylizer import Look
 from fststyle.serving.tile_choice import Tiling, parse_tile, wants_tiles
 from fststyle.serving.tiles import measure, run_tiles, side_for, stylise_tiled, tiles
 

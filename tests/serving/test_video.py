@@ -21,9 +21,10 @@ from fststyle.errors import (  # noqa: E402
     UnsupportedFormatError,
 )
 from fststyle.serving import video_resume  # noqa: E402
+from fststyle.serving.look import Look  # noqa: E402
 from fststyle.serving.mix_timeline import parse_timeline  # noqa: E402
 from fststyle.serving.shared_network import with_weights  # noqa: E402
-from fststyle.serving.stylizer import Look, Stylizer  # noqa: E402
+from fststyle.serving.stylizer import Stylizer  # noqa: E402
 from fststyle.serving.video import VideoReport, stylise_video  # noqa: E402
 from fststyle.serving.video_formats import VideoSettings  # noqa: E402
 from fststyle.serving.video_writer import VideoWriter  # noqa: E402

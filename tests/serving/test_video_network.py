@@ -13,8 +13,10 @@ pytest.importorskip("av")
 from fststyle.errors import InputError
 from fststyle.images import Picture
 from fststyle.serving import video_network
+from fststyle.serving.look import Look
 from fststyle.serving.shared_network import with_weights
-from fststyle.serving.stylizer import Look, Stages, Stylizer
+from fststyle.serving.stages import Stages
+from fststyle.serving.stylizer import Stylizer
 from fststyle.serving.video_network import FrameNetwork, frames_at_once
 from fststyle.serving.video_reader import Frame
 

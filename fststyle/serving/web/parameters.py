@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from typing import Any, cast
 
 from fststyle.errors import OptionError, did_you_mean
-from fststyle.serving.look import Blend
-from fststyle.serving.stylizer import Look, Stylizer
+from fststyle.serving.look import Blend, Look
+from fststyle.serving.stylizer import Stylizer
 from fststyle.serving.web.gallery import Gallery
 
 NAMES = ("style", "strength", "blend", "keep_color", "max_size")

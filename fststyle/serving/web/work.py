@@ -11,7 +11,7 @@ from PIL import Image
 from fststyle.errors import UnsupportedFormatError
 from fststyle.formats import HEADER_BYTES, recognise
 from fststyle.images import Picture, decode, encode
-from fststyle.serving.stylizer import Stages
+from fststyle.serving.stages import Stages
 from fststyle.serving.web.budgets import PixelBudget
 from fststyle.serving.web.negotiation import Wish, choose_format
 from fststyle.serving.web.parameters import Choice

@@ -17,7 +17,9 @@ from PIL import Image
 pytest.importorskip("fastapi")
 
 from fststyle.images import Picture
-from fststyle.serving.stylizer import Look, Stages, Stylizer
+from fststyle.serving.look import Look
+from fststyle.serving.stages import Stages
+from fststyle.serving.stylizer import Stylizer
 from fststyle.serving.web.gallery import Gallery
 from fststyle.serving.web.server import Server
 from fststyle.serving.web.settings import ServerSettings
