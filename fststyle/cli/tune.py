@@ -22,8 +22,9 @@ from fststyle.training.run import Run
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from fststyle.training.probe_figures import Measured
     from fststyle.training.run import Fitted
-    from fststyle.training.tune import Measured, Tuning
+    from fststyle.training.tune import Tuning
 
 DEFAULTS = Grid()
 FIGURES, SHEET = "figures.json", "sheet.png"
@@ -144,7 +145,7 @@ def show(tuning: Tuning) -> None:
     from fststyle.cli.tune_sheet import tuning_sheet
     from fststyle.images import from_pillow
     from fststyle.serving.picture_file import write
-    from fststyle.training.tune import figures, held_out_squares, measure
+    from fststyle.training.probe_figures import figures, held_out_squares, measure
 
     photos = held_out_squares(tuning)
     found = measure(tuning, photos)

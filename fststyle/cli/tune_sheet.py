@@ -13,7 +13,8 @@ from fststyle.images import load_rgb
 from fststyle.serving.sheet import Tile, contact_sheet
 
 if TYPE_CHECKING:
-    from fststyle.training.tune import Measured, Tuning
+    from fststyle.training.probe_figures import Measured
+    from fststyle.training.tune import Tuning
 
 WIDTH = 2400
 """Pixels that the pictures of a row share, at most; below that they are as large as they are."""

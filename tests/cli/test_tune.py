@@ -22,9 +22,10 @@ from fststyle.cli.tune import ask, numbers
 from fststyle.cli.tune_sheet import at_scale, strip, tuning_sheet
 from fststyle.styles import read_style
 from fststyle.training.grid import Grid
+from fststyle.training.probe_figures import Measured
 from fststyle.training.recipe import Recipe, read_recipe, write_recipe
 from fststyle.training.run import Run
-from fststyle.training.tune import Measured, Tuning
+from fststyle.training.tune import Tuning
 
 LOSSES = {"total": 3.0, "content": 1.25, "style": 0.5, "total_variation": 1.25}
 

@@ -24,6 +24,7 @@ from fststyle.training.fit import fit, painting_loss
 from fststyle.training.grid import Grid
 from fststyle.training.painting import style_images
 from fststyle.training.photos import find_photos
+from fststyle.training.probe_figures import figures, held_out_squares, measure
 from fststyle.training.recipe import Recipe
 from fststyle.training.run import Fitted, Run
 from fststyle.training.tune import HELD_OUT, SETTINGS, TRAINED_ON, Tuning, prepare, train_probes, training
@@ -261,8 +262,8 @@ def test_damaged_settings_are_other_settings(tuning: Tuning) -> None:
 def test_figures_are_those_of_training_at_weight_one(tuning: Tuning, painting_file: Path) -> None:
     tuning = narrow(tuning, style_weights=(8.0,))
     trained(tuning)
-    photos = tune.held_out_squares(tuning)
-    (found,) = tune.measure(tuning, photos)
+    photos = held_out_squares(tuning)
+    (found,) = measure(tuning, photos)
     assert found.pictures.shape == photos.shape == (2, 64, 64, 3)
     recipe = tuning.probe_recipe(found.probe)
     loss = painting_loss(recipe, painting_file, tuning.run.vgg_weights)
@@ -271,7 +272,7 @@ def test_figures_are_those_of_training_at_weight_one(tuning: Tuning, painting_fi
     for part, weight in weights.items():
         assert found.losses[1][part] == pytest.approx(weighted[part] / weight, rel=1e-5)
         assert found.mean[part] == pytest.approx(np.mean([losses[part] for losses in found.losses]))
-    (entry,) = json.loads(json.dumps(tune.figures(tuning, [found])))["probes"]
+    (entry,) = json.loads(json.dumps(figures(tuning, [found])))["probes"]
     assert (entry["number"], entry["style_weight"], entry["style_scale"]) == (1, 8, 1)
     assert entry["style"] == pytest.approx(found.mean["style"])
     assert len(entry["each"]) == 2
