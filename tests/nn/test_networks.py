@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from fststyle.errors import OptionError
 from fststyle.nn.fast_net import FastArchitecture
-from fststyle.nn.layers import BlockConv2d, ConvNorm, DoublingConv2d, Upsample, doubled, doubled_along
+from fststyle.nn.layers import BlockConv2d, ConvNorm, DoublingConv2d, StyleNorm, Upsample, doubled, doubled_along
 from fststyle.nn.networks import (
     MINIMUM_SIDE,
     PRESETS,
@@ -155,7 +155,11 @@ def test_every_convolution_pads_by_reflection() -> None:
 @both
 def test_a_uniform_picture_stays_uniform_to_its_border(architecture: NetworkShape) -> None:
     """No zeros that pad show, and no pixel of a block differs from its neighbours: there is no grid to unlearn."""
-    stylized = stylize(initial_network(architecture, 0), torch.full((1, 3, 33, 50), 0.3))
+    network = initial_network(architecture, 0)
+    for module in network.modules():
+        if isinstance(module, StyleNorm):
+            module.eps = 1.0  # a norm of next to no variance makes 300 times as much of a rounding error
+    stylized = stylize(network, torch.full((1, 3, 33, 50), 0.3))
     spread = stylized.amax(dim=(2, 3)) - stylized.amin(dim=(2, 3))
     assert spread.max() < 1e-4
 
