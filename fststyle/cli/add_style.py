@@ -7,22 +7,20 @@ from typing import Any
 
 import click
 
-from fststyle.cli.train import PAINTING_KEYS, recipe_option, train_and_export
-from fststyle.errors import OptionError
+from fststyle.cli.train import PAINTING_KEYS, check_no_run, recipe_option, train_and_export
+from fststyle.cli.train import train as train_command
 from fststyle.nn.compatibility import check_torch_pair
 from fststyle.training.recipe import Recipe, recipe_from_dict, style_name
-from fststyle.training.run import LAST, Run
+from fststyle.training.run import Run
 
 STEPS = Recipe.steps // 10
 """A tenth of what a style takes that begins with nothing."""
+OPTIONS_OF_TRAIN = ("photos", *PAINTING_KEYS, "device", "vgg_weights", "resume", "force")
 
 
 @click.command()
 @click.argument("palette", metavar="PALETTE|FILE.onnx")
 @click.argument("painting", type=click.Path(path_type=Path))
-@click.option(
-    "--photos", required=True, type=click.Path(path_type=Path), help="Folder of photos to learn from, of any depth."
-)
 @click.option("--name", help="The new style's name.  [default: from the painting's file]")
 @click.option(
     "--out", type=click.Path(path_type=Path), help="Folder for the ONNX file and the checkpoint.  [default: runs/NAME]"
@@ -35,20 +33,6 @@ STEPS = Recipe.steps // 10
     "--style-scale", "style_scale", "Brush size: the painting's short side over SIZE.", default="the palette's"
 )
 @recipe_option("--learning-rate", "learning_rate", "A tenth of that of scales and shifts.", default="the palette's")
-@click.option("--title", help="The painting's title, kept in the ONNX file.")
-@click.option("--artist", help="The painting's artist.")
-@click.option("--year", help="The painting's year.")
-@click.option("--licence", help="The painting's licence.")
-@click.option("--source", help="Where the painting was found.")
-@click.option("--device", type=click.Choice(["auto", "cpu", "gpu"]), default="auto", show_default=True)
-@click.option(
-    "--vgg-weights",
-    envvar="FSTSTYLE_VGG_WEIGHTS",
-    type=click.Path(path_type=Path),
-    help="File with the loss network's weights.",
-)
-@click.option("--resume", is_flag=True, help="Go on from the checkpoint in the --out folder.")
-@click.option("--force", is_flag=True, help="Replace a run that is already in the --out folder.")
 @click.pass_context
 def add_style(
     context: click.Context,
@@ -76,10 +60,8 @@ def add_style(
     recipe = larger_recipe(known, painting, name, overrides)
     folder = out or Path("runs") / recipe.styles[-1].name
     output = folder / f"{recipe.name}.onnx"
-    if not (resume or force) and (output.exists() or (folder / LAST).exists()):
-        raise OptionError(
-            f"{folder} holds a run already; go on with --resume, replace it with --force, or choose --out"
-        )
+    if not (resume or force):
+        check_no_run(folder, output)
     run = Run(
         paintings=(painting,),
         photos=photos,
@@ -91,6 +73,9 @@ def add_style(
     )
     if train_and_export(context, recipe, run, output, figures=known_figures(palette)):
         click.echo(f"{output}\nTry it: fststyle stylize PHOTO --style {recipe.styles[-1].name}@{output}")
+
+
+add_style.params += [option for option in train_command.params if option.name in OPTIONS_OF_TRAIN]
 
 
 def larger_recipe(palette: Recipe, painting: Path, name: str | None, overrides: dict[str, Any]) -> Recipe:

@@ -97,10 +97,8 @@ def train(
     recipe, paintings = make_recipe(paintings, config, name, overrides)
     folder = out or Path("runs") / recipe.name
     output = folder / f"{recipe.name}.onnx"
-    if not (resume or force) and (output.exists() or (folder / LAST).exists()):
-        raise OptionError(
-            f"{folder} holds a run already; go on with --resume, replace it with --force, or choose --out"
-        )
+    if not (resume or force):
+        check_no_run(folder, output)
     run = Run(
         paintings=paintings,
         photos=photos,
@@ -114,6 +112,14 @@ def train(
     if train_and_export(context, recipe, run, output):
         style = f"{recipe.styles[0].name}@{output}" if recipe.styles else output
         click.echo(f"{output}\nTry it: fststyle stylize PHOTO --style {style}")
+
+
+def check_no_run(folder: Path, output: Path) -> None:
+    """:raises OptionError: a run has been there already."""
+    if output.exists() or (folder / LAST).exists():
+        raise OptionError(
+            f"{folder} holds a run already; go on with --resume, replace it with --force, or choose --out"
+        )
 
 
 def make_recipe(

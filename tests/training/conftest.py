@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 import torch
@@ -11,6 +12,23 @@ from fststyle.nn.networks import Architecture, TransformerNet, initial_network
 from fststyle.styles import Painting
 from fststyle.training.export import Exported, export_network
 from fststyle.training.recipe import Recipe
+from fststyle.training.run import Run
+
+
+@pytest.fixture
+def run(tmp_path: Path, painting_file: Path, photo_folder: Path, vgg_file: Path) -> Run:
+    return Run(
+        paintings=(painting_file,),
+        photos=photo_folder,
+        out=tmp_path / "run",
+        accelerator="cpu",
+        devices=1,
+        workers=0,
+        vgg_weights=vgg_file,
+        checkpoint_every=2,
+        sample_every=3,
+        quiet=True,
+    )
 
 
 @dataclass(frozen=True)

@@ -23,22 +23,6 @@ from fststyle.training.recipe import Precision, Recipe, read_recipe
 from fststyle.training.run import Run
 
 
-@pytest.fixture
-def run(tmp_path: Path, painting_file: Path, photo_folder: Path, vgg_file: Path) -> Run:
-    return Run(
-        paintings=(painting_file,),
-        photos=photo_folder,
-        out=tmp_path / "run",
-        accelerator="cpu",
-        devices=1,
-        workers=0,
-        vgg_weights=vgg_file,
-        checkpoint_every=2,
-        sample_every=3,
-        quiet=True,
-    )
-
-
 class AtStep(pl.Callback):
     """Does something once, after a given step."""
 

@@ -38,22 +38,12 @@ def palette(recipe: Recipe) -> Recipe:
 
 
 @pytest.fixture
-def run(tmp_path: Path, painting_file: Path, photo_folder: Path, vgg_file: Path) -> Run:
+def run(run: Run, tmp_path: Path, painting_file: Path) -> Run:
+    """With two paintings."""
     waves = tmp_path / "waves.png"
     with Image.open(painting_file) as picture:
         ImageOps.flip(ImageOps.invert(picture)).save(waves)
-    return Run(
-        paintings=(painting_file, waves),
-        photos=photo_folder,
-        out=tmp_path / "run",
-        accelerator="cpu",
-        devices=1,
-        workers=0,
-        vgg_weights=vgg_file,
-        checkpoint_every=2,
-        sample_every=3,
-        quiet=True,
-    )
+    return replace(run, paintings=(painting_file, waves))
 
 
 def network_of(checkpoint: Path) -> MultiStyleNet:

@@ -33,17 +33,7 @@ GRID = Grid(style_weights=(2, 8), style_scales=(1, 1.5), steps=2, size=64, count
 
 
 @pytest.fixture
-def tuning(recipe: Recipe, tmp_path: Path, painting_file: Path, photo_folder: Path, vgg_file: Path) -> Tuning:
-    run = Run(
-        paintings=(painting_file,),
-        photos=photo_folder,
-        out=tmp_path / "run",
-        accelerator="cpu",
-        devices=1,
-        workers=0,
-        vgg_weights=vgg_file,
-        quiet=True,
-    )
+def tuning(recipe: Recipe, run: Run) -> Tuning:
     return Tuning(replace(recipe, batch=1), run, GRID)
 
 
