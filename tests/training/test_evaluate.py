@@ -296,6 +296,23 @@ def test_figures_are_embedded_and_the_graph_stays(evaluation: Evaluation, tmp_pa
     assert np.array_equal(Engine(path, device="cpu", threads=1)(photo), evaluation.results[:1])
 
 
+def test_a_style_of_a_palette_is_measured_by_its_own_recipe_and_has_its_own_figures(
+    evaluation: Evaluation, palette_file: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "pair.onnx"
+    shutil.copyfile(palette_file, path)
+    style = find_style(f"dusk@{path}")
+    assert (recipe_of(style).name, recipe_of(style).file) == ("dusk", "dusk.png")
+    with pytest.raises(OptionError, match="one style of a palette is measured at a time, as NAME@pair; names: dawn"):
+        recipe_of(find_style(f"dawn,dusk@{path}"))
+    found = {**figures(evaluation), "weights_sha256": style.metadata["weights_sha256"]}
+    embed(style, found)
+    embed(find_style(f"dawn@{path}"), {**found, "photos": 7})
+    stored = read_style(path).metadata["figures"]
+    assert stored["styles"]["dusk"]["evaluation"] == json.loads(json.dumps(found))
+    assert stored["styles"]["dawn"]["evaluation"]["photos"] == 7
+
+
 def test_figures_of_another_network_or_into_a_damaged_file_are_refused(evaluation: Evaluation, tmp_path: Path) -> None:
     path = tmp_path / "tiny.onnx"
     shutil.copyfile(evaluation.style.path, path)
