@@ -9,7 +9,7 @@ import builtins
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from pathlib import Path
@@ -90,7 +90,7 @@ class StyleInfo:
             preview=self.previews.get(chosen[0], b""),
         )
 
-    @property
+    @cached_property
     def previews(self) -> dict[str, builtins.bytes]:
         """Of a palette: a small picture for each of its styles."""
         stored = read_onnx_metadata(self.path)
@@ -147,9 +147,11 @@ def scan_styles() -> tuple[list[StyleInfo], list[ModelError]]:
     return styles, errors
 
 
-def style_names() -> list[str]:
-    """What styles can be asked for by: those of files, then those that only palettes hold."""
-    styles = available_styles()
+def style_names(styles: Sequence[StyleInfo] | None = None) -> list[str]:
+    """What styles can be asked for by: those of files, then those that only palettes hold; of ``styles``, or of all
+    that are available.
+    """
+    styles = available_styles() if styles is None else styles
     names = [style.name for style in styles if not style.styles]
     inside = [name for style in styles for name in style.styles if name != PHOTO]
     return [*dict.fromkeys([*names, *inside])]
@@ -203,10 +205,11 @@ def named_style(name: str) -> StyleInfo:
     """
     files = _named_files()
     if name not in files:
-        known = style_names()
+        styles = available_styles()
+        known = style_names(styles)
         if name in known:
             mix = Mix({name: 1.0})
-            return choose_palette(mix, available_styles()).mixed(mix)
+            return choose_palette(mix, styles).mixed(mix)
         listed = f"styles: {', '.join(sorted(known))}" if known else f"there are none in {user_folder()} or shipped"
         raise StyleNotFoundError(f"no style named {name!r}; {listed}{did_you_mean(name, [*known, *files])}")
     path, origin = files[name]

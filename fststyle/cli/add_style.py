@@ -7,8 +7,7 @@ from typing import Any
 
 import click
 
-from fststyle.cli.train import PAINTING_KEYS, check_no_run, recipe_option, train_and_export
-from fststyle.cli.train import train as train_command
+from fststyle.cli.train import PAINTING_KEYS, check_no_run, options_of_train, recipe_option, train_and_export
 from fststyle.nn.compatibility import check_torch_pair
 from fststyle.training.recipe import Recipe, recipe_from_dict, style_name
 from fststyle.training.run import Run
@@ -75,7 +74,7 @@ def add_style(
         click.echo(f"{output}\nTry it: fststyle stylize PHOTO --style {recipe.styles[-1].name}@{output}")
 
 
-add_style.params += [option for option in train_command.params if option.name in OPTIONS_OF_TRAIN]
+add_style.params += options_of_train(OPTIONS_OF_TRAIN)
 
 
 def larger_recipe(palette: Recipe, painting: Path, name: str | None, overrides: dict[str, Any]) -> Recipe:

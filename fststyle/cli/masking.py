@@ -15,7 +15,6 @@ from fststyle.errors import OptionError
 from fststyle.serving.masks import Mask, check_feather, read_mask
 from fststyle.serving.regions import MaskedStylizer, region_style, regions_digest
 from fststyle.serving.segmenter import Normalize, PersonSegmenter, segmenter_digest
-from fststyle.serving.shared_network import with_style
 from fststyle.styles import PHOTO, StyleInfo, find_style
 
 if TYPE_CHECKING:
@@ -154,7 +153,7 @@ class Masks:
             if area.style.path not in loaded:
                 area.style.verify()
                 loaded[area.style.path] = load(area.style.path)
-            found.append(with_style(loaded[area.style.path], area.style))
+            found.append(loaded[area.style.path].with_style(area.style))
         return found
 
 

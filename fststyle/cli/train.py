@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -112,6 +112,11 @@ def train(
     if train_and_export(context, recipe, run, output):
         style = f"{recipe.styles[0].name}@{output}" if recipe.styles else output
         click.echo(f"{output}\nTry it: fststyle stylize PHOTO --style {style}")
+
+
+def options_of_train(names: Collection[str]) -> list[click.Parameter]:
+    """For commands that take some of this one's."""
+    return [option for option in train.params if option.name in names]
 
 
 def check_no_run(folder: Path, output: Path) -> None:

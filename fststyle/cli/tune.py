@@ -12,8 +12,7 @@ import click
 from click.core import ParameterSource
 
 from fststyle.atomic import atomic_write
-from fststyle.cli.train import SIGNAL_EXIT, make_recipe
-from fststyle.cli.train import train as train_command
+from fststyle.cli.train import SIGNAL_EXIT, make_recipe, options_of_train
 from fststyle.errors import OptionError
 from fststyle.nn.compatibility import check_torch_pair
 from fststyle.training.grid import Grid, Probe
@@ -130,7 +129,7 @@ def tune(
     click.echo(f"{output(tuning)}\nTry it: fststyle stylize PHOTO --style {output(tuning)}")
 
 
-tune.params += [option for option in train_command.params if option.name in OPTIONS_OF_TRAIN]
+tune.params += options_of_train(OPTIONS_OF_TRAIN)
 
 
 def numbers(flag: str, text: str) -> tuple[float, ...]:

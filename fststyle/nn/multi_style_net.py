@@ -16,19 +16,22 @@ from torch.func import functional_call
 
 from fststyle.errors import OptionError
 from fststyle.nn.layers import StyleNorm
-from fststyle.nn.transformer_net import NetworkShape, TransformerNet
+from fststyle.nn.transformer_net import TransformerNet
 
 
 class MultiStyleNet(nn.Module):
-    """A network of ``architecture`` whose norms hold a table each: scales and shifts float [styles, channels]."""
+    """A network whose norms hold a table each: scales and shifts float [styles, channels].
 
-    def __init__(self, architecture: NetworkShape, styles: int) -> None:
+    All ``styles`` begin as ``network``, which is taken over and of no use by itself any more.
+    """
+
+    def __init__(self, network: TransformerNet, styles: int) -> None:
         if styles < 1:
             raise OptionError(f"a network needs at least one style, got {styles}")
         super().__init__()
-        self.architecture = architecture
-        self.network = architecture.network()
-        for norm in self._norms():
+        self.architecture = network.architecture
+        self.network = network
+        for norm in (module for module in network.modules() if isinstance(module, StyleNorm)):
             norm.weight = nn.Parameter(norm.weight.detach().repeat(styles, 1))
             norm.bias = nn.Parameter(norm.bias.detach().repeat(styles, 1))
 
@@ -57,17 +60,9 @@ class MultiStyleNet(nn.Module):
         )
         return alone
 
-    def begin_with(self, network: TransformerNet) -> None:
-        """Give all styles the weights of a network of one style."""
-        tables = self.tables()
-        with torch.no_grad():
-            for name, tensor in self.network.state_dict().items():
-                given = network.state_dict()[name]
-                tensor.copy_(given.expand_as(tensor) if name in tables else given)
-
     def grown(self, rows: int = 1) -> MultiStyleNet:
         """A copy with ``rows`` more styles at the end, which begin as the mean of the paintings there are."""
-        larger = MultiStyleNet(self.architecture, self.styles + rows)
+        larger = MultiStyleNet(self.architecture.network(), self.styles + rows)
         tables = self.tables()
 
         def longer(tensor: Tensor) -> Tensor:
@@ -78,9 +73,6 @@ class MultiStyleNet(nn.Module):
             {name: longer(value) if name in tables else value for name, value in self.network.state_dict().items()}
         )
         return larger
-
-    def _norms(self) -> list[StyleNorm]:
-        return [module for module in self.network.modules() if isinstance(module, StyleNorm)]
 
 
 AnyNet = TransformerNet | MultiStyleNet

@@ -14,7 +14,6 @@ from fststyle.errors import FststyleError, OptionError, StyleNotFoundError
 from fststyle.mixes import Mix
 from fststyle.serving.camera_slot import EndedError, Newest
 from fststyle.serving.mix_timeline import MixTimeline
-from fststyle.serving.shared_network import with_style
 from fststyle.serving.stylizer import Stylizer
 from fststyle.styles import PHOTO, StyleInfo, find_style, style_names
 
@@ -125,7 +124,7 @@ class StyleShelf:
         self._warm.move_to_end(style.path)
         while len(self._warm) > _KEPT:
             self._warm.popitem(last=False)
-        return with_style(stylizer, style)
+        return stylizer.with_style(style)
 
 
 def _available(first: StyleInfo) -> list[str]:

@@ -96,9 +96,9 @@ class MaskedStylizer(Stylizer):
         main = self._regions[0].stylizer
         if main is None:
             raise OptionError(f"the main style is the photo itself, of which there is no mix {mix}")
-        twin = copy(self)
-        twin._regions = (replace(self._regions[0], stylizer=main.mixed(mix)), *self._regions[1:])
-        twin.style, twin.engine = main.mixed(mix).style, main.mixed(mix).engine
+        twin, mixed = copy(self), main.mixed(mix)
+        twin._regions = (replace(self._regions[0], stylizer=mixed), *self._regions[1:])
+        twin.style, twin.engine = mixed.style, mixed.engine
         return twin
 
     def towards_photo(self, strength: float) -> Stylizer:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from copy import copy
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,19 +24,12 @@ def load_each(names: Iterable[str | Path], load: Callable[[str | Path], Stylizer
     for name in names:
         style = find_style(name)
         if style.path in palettes:
-            yield with_style(palettes[style.path], style)
+            yield palettes[style.path].with_style(style)
             continue
         stylizer = load(name)
         if style.styles:
             palettes[style.path] = stylizer
         yield stylizer
-
-
-def with_style(stylizer: Stylizer, style: StyleInfo) -> Stylizer:
-    """The same network for another mix of its styles; ``style`` must be of the same file."""
-    twin = copy(stylizer)
-    twin.style, twin.engine = style, stylizer.engine.mixed(style.weights)
-    return twin
 
 
 def with_weights(stylizer: Stylizer, weights: Weights) -> Stylizer:
@@ -49,10 +41,7 @@ def with_weights(stylizer: Stylizer, weights: Weights) -> Stylizer:
     shown = zip(stylizer.style.styles, weights, strict=False)
     mixed = {name: round(float(weight), 2) for name, weight in shown if weight >= _SHOWN}
     called = ",".join(f"{name}:{weight:g}" for name, weight in mixed.items()) if len(mixed) > 1 else "".join(mixed)
-    twin = copy(stylizer)
-    twin.engine = stylizer.engine.mixed(weights)
-    twin.style = replace(stylizer.style, name=called, weights=tuple(map(float, weights)))
-    return twin
+    return stylizer.with_style(replace(stylizer.style, name=called, weights=tuple(map(float, weights))))
 
 
 def can_blend(style: StyleInfo) -> bool:

@@ -21,7 +21,7 @@ from fststyle.serving.providers import CPU, Device
 from fststyle.serving.stages import Stages
 from fststyle.serving.tile_choice import DEFAULT_TILE, Progress, Tile, wants_tiles
 from fststyle.strips import resized
-from fststyle.styles import DEFAULT_STYLE, PHOTO, choose_palette, find_style
+from fststyle.styles import DEFAULT_STYLE, PHOTO, StyleInfo, choose_palette, find_style
 
 
 class Stylizer:
@@ -165,9 +165,12 @@ class Stylizer:
 
         :raises StyleNotFoundError: the network has no such style, or is no palette.
         """
+        return self.with_style(choose_palette(mix, [self.style]).mixed(mix))
+
+    def with_style(self, style: StyleInfo) -> Stylizer:
+        """The same network for another mix of its styles; ``style`` must be of the same file."""
         twin = copy(self)
-        twin.style = choose_palette(mix, [self.style]).mixed(mix)
-        twin.engine = self.engine.mixed(twin.style.weights)
+        twin.style, twin.engine = style, self.engine.mixed(style.weights)
         return twin
 
     def towards_photo(self, strength: float) -> Stylizer:

@@ -88,13 +88,8 @@ def exported_recipe(style: StyleInfo) -> Recipe:
 
 def empty_network(recipe: Recipe, seed: int = 0) -> AnyNet:
     """A random network of the recipe's preset, for one style or for those of a palette and the photo itself."""
-    architecture = preset(recipe.preset)
-    network = initial_network(architecture, seed)
-    if not recipe.styles:
-        return network
-    palette = MultiStyleNet(architecture, recipe.rows)
-    palette.begin_with(network)
-    return palette
+    network = initial_network(preset(recipe.preset), seed)
+    return MultiStyleNet(network, recipe.rows) if recipe.styles else network
 
 
 def _network(recipe: Recipe, tensors: dict[str, Tensor], origin: Path) -> AnyNet:

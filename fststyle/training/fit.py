@@ -124,17 +124,13 @@ def starting_network(recipe: Recipe) -> AnyNet:
     other = load_start(recipe.start)
     if other.architecture != network.architecture:
         raise ModelError(f"{recipe.start} is not of preset {recipe.preset!r}, so training cannot start from it")
-    if isinstance(network, MultiStyleNet) and not isinstance(other, MultiStyleNet):
-        network.begin_with(other)
-    elif type(network) is type(other) and _shapes(network) == _shapes(other):
-        network.load_state_dict(other.state_dict())
-    else:
+    if recipe.styles and not isinstance(other, MultiStyleNet):
+        other = MultiStyleNet(other, recipe.rows)
+    rows = other.styles if isinstance(other, MultiStyleNet) else 1
+    if rows != recipe.rows or isinstance(other, MultiStyleNet) != bool(recipe.styles):
         raise ModelError(f"{recipe.start} holds another number of styles, so training cannot start from it")
+    network.load_state_dict(other.state_dict())
     return network
-
-
-def _shapes(network: AnyNet) -> dict[str, torch.Size]:
-    return {name: tensor.shape for name, tensor in network.state_dict().items()}
 
 
 def _checkpoint_to_resume(recipe: Recipe, run: Run) -> Path | None:

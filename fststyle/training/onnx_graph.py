@@ -48,10 +48,8 @@ class PictureNet(nn.Module):
 
 def on_cpu(network: AnyNet) -> PictureNet:
     """A copy in float32 and plain memory layout, for export and comparison; ``network`` is not touched."""
-    if isinstance(network, MultiStyleNet):
-        plain: AnyNet = MultiStyleNet(network.architecture, network.styles)
-    else:
-        plain = network.architecture.network()
+    single = network.architecture.network()
+    plain = MultiStyleNet(single, network.styles) if isinstance(network, MultiStyleNet) else single
     plain.load_state_dict(network.state_dict())
     return PictureNet(plain).eval()
 

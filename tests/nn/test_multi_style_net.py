@@ -23,7 +23,7 @@ def images(count: int = 2) -> Tensor:
 def several(shape: NetworkShape, styles: int = 3) -> MultiStyleNet:
     """Whose styles differ."""
     torch.manual_seed(0)
-    network = MultiStyleNet(shape, styles)
+    network = MultiStyleNet(shape.network(), styles)
     with torch.no_grad():
         for table in network.tables().values():
             table.add_(0.5 * torch.randn(table.shape))
@@ -79,16 +79,15 @@ def test_more_styles_leave_the_old_ones_as_they_were(shape: NetworkShape) -> Non
 
 @both
 @torch.no_grad()
-def test_it_can_begin_with_a_network_of_one_style(shape: NetworkShape) -> None:
-    network, one = MultiStyleNet(shape, 2), initial_network(shape, 5).eval()
-    network.begin_with(one)
+def test_it_begins_with_a_network_of_one_style(shape: NetworkShape) -> None:
+    network, one = MultiStyleNet(initial_network(shape, 5), 2), initial_network(shape, 5).eval()
     for row in torch.eye(2):
         torch.testing.assert_close(network(images(), row), one(images()))
 
 
 def test_a_network_of_no_style_is_refused() -> None:
     with pytest.raises(OptionError, match="at least one style, got 0"):
-        MultiStyleNet(SHAPES[0], 0)
+        MultiStyleNet(SHAPES[0].network(), 0)
 
 
 def test_a_norm_of_one_style_is_torchs() -> None:

@@ -6,7 +6,7 @@ import pytest
 from fststyle.errors import OptionError
 from fststyle.mixes import Mix
 from fststyle.serving.look import Look
-from fststyle.serving.shared_network import check_blend, load_each, with_style, with_weights
+from fststyle.serving.shared_network import check_blend, load_each, with_weights
 from fststyle.serving.stylizer import Stylizer
 from fststyle.styles import read_style
 
@@ -46,7 +46,7 @@ def test_a_mix_with_weights_is_called_by_them(palette: Stylizer) -> None:
 
 def test_another_style_leaves_the_first_as_it_is(palette: Stylizer) -> None:
     before = palette(PHOTO)
-    other = with_style(palette, palette.style.mixed(Mix({"dusk": 1})))
+    other = palette.with_style(palette.style.mixed(Mix({"dusk": 1})))
     assert not np.array_equal(other(PHOTO), before)
     np.testing.assert_array_equal(palette(PHOTO), before)
 
