@@ -6,21 +6,22 @@ import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, get_args
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 from click.core import ParameterSource
 
+from fststyle.cli.mask_models import class_option, model_option, normalize_option
 from fststyle.errors import OptionError
 from fststyle.serving.masks import Mask, check_feather, read_mask
 from fststyle.serving.regions import MaskedStylizer, region_style, regions_digest
-from fststyle.serving.segmenter import Normalize, PersonSegmenter, segmenter_digest
+from fststyle.serving.segmenter import PARTS, Normalize, PersonSegmenter, segmenter_digest
 from fststyle.styles import PHOTO, StyleInfo, find_style
 
 if TYPE_CHECKING:
     from fststyle.serving.stylizer import Stylizer
 
-PERSON, BACKGROUND = PARTS = ("person", "background")
+PERSON, BACKGROUND = PARTS
 
 
 class RegionOption(NamedTuple):
@@ -175,35 +176,15 @@ def mask_options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option(
             "--feather", type=float, default=0.0, show_default=True, metavar="PIXELS", help="Soft edges of masks."
         ),
-        click.option(
-            "--mask-model",
-            "model",
-            type=file,
-            metavar="FILE.onnx",
-            help="Segmentation network that finds persons; in --region, MASK may then be person or background.",
-        ),
+        model_option("in --region, MASK may then be person or background."),
         click.option(
             "--mask-part",
             "part",
             type=click.Choice(PARTS),
             help="Where the style goes with a --mask-model.  [default: person, unless a --region names one]",
         ),
-        click.option(
-            "--mask-normalize",
-            "normalize",
-            type=click.Choice(get_args(Normalize)),
-            default="auto",
-            show_default=True,
-            help="Range of values that the mask model wants: ImageNet's, -1..1, -0.5..0.5, 0..1 or 0..255.",
-        ),
-        click.option(
-            "--mask-class",
-            "classes",
-            type=click.IntRange(min=0),
-            multiple=True,
-            metavar="NUMBER",
-            help="Class of the mask model that is persons; may be repeated.  [default: 1 of 2, 15 of 21]",
-        ),
+        normalize_option,
+        class_option,
     )
 
     @functools.wraps(command)

@@ -23,6 +23,9 @@ from fststyle.serving.providers import default_threads, first_line, open_session
 from fststyle.serving.segmentation import class_planes, levels, person_classes, person_probability
 from fststyle.strips import resized
 
+PARTS = ("person", "background")
+"""What a segmenter tells apart, by the names of its masks."""
+
 Normalize = Literal["auto", "imagenet", "signed", "centred", "unit", "bytes"]
 
 # What is taken from values of 0..255, and what the difference is divided by.
