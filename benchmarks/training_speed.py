@@ -144,7 +144,8 @@ class Ours(Training):
     def step(self) -> None:
         self.optimizer.zero_grad()
         with torch.autocast("cpu", torch.bfloat16, enabled=self.precision == "bf16-mixed"):
-            total = self.module.training_loss(self.photos).total
+            parts, _ = self.module.training_loss(self.photos)
+            total = parts.total
         total.backward()
         torch.nn.utils.clip_grad_norm_(self.module.network.parameters(), self.clip)
         self.optimizer.step()

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from fststyle.errors import ModelError
-from fststyle.nn.losses import LossParts, PerceptualLoss
+from fststyle.nn.losses import PerceptualLoss
 from fststyle.nn.multi_style_net import MultiStyleNet
 from fststyle.styles import find_style
 from fststyle.training.checkpoint import CHECKPOINT_SUFFIX, exported_network, exported_recipe, load_network
@@ -38,13 +38,11 @@ class NewStyleModule(StyleModule):
         for table in tables.values():
             table.register_hook(_last_row)  # type: ignore[no-untyped-call]
 
-    def losses(self, photos: Tensor) -> LossParts:
-        content = self.loss.content_features(photos)
-        parts: LossParts = self.loss(self.network(photos, self._row(photos)), content)
-        return parts
+    def stylized(self, photos: Tensor, *drawn: Tensor) -> Tensor:
+        return self.network.forward(photos, self._row(photos))
 
     def samples(self, photos: Tensor) -> list[Tensor]:
-        return [self.network.forward(photos, self._row(photos))]
+        return [self.stylized(photos)]
 
     def optimizer(self, *, fused: bool = True) -> torch.optim.Optimizer:
         """Adam, which leaves a row without a gradient as it is, to the bit."""

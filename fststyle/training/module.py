@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytorch_lightning as pl
 import torch
@@ -15,9 +15,13 @@ from fststyle.errors import TrainingError
 from fststyle.nn.losses import LossParts
 from fststyle.nn.multi_style_net import AnyNet
 from fststyle.nn.palette_loss import AnyLoss
+from fststyle.nn.stability_loss import NOISE, moved, random_offset, stability_loss
 from fststyle.training.optimizer import MatrixAdam, adam
 from fststyle.training.photos import PhotoBatch
 from fststyle.training.recipe import Recipe
+
+_SEEDS = 1_000_003
+"""Seeds that are told apart from step to step."""
 
 
 def schedule(recipe: Recipe) -> Callable[[int], float]:
@@ -43,6 +47,13 @@ def style_share(recipe: Recipe, step: int) -> float:
     return min(1.0, (step + 1) / max(1, round(recipe.style_rise * recipe.steps)))
 
 
+class Later(NamedTuple):
+    """Photos, float [N, 3, H, W], that moved by ``offset``, int64 [2] of rows and columns."""
+
+    photos: Tensor
+    offset: Tensor
+
+
 class StyleModule(pl.LightningModule):
     """The network of a recipe under the loss of its painting. ``saved_recipe`` is what checkpoints tell of.
 
@@ -56,7 +67,7 @@ class StyleModule(pl.LightningModule):
         self.loss = loss
         self.photos_seen = 0
         self.skipped: dict[str, str] = {}
-        self.training_loss: Callable[..., LossParts] = self.losses
+        self.training_loss: Callable[..., tuple[LossParts, Tensor]] = self.losses
 
     def compile_losses(self) -> None:
         """Let ``torch.compile`` fuse network, VGG and losses as one graph."""
@@ -68,8 +79,9 @@ class StyleModule(pl.LightningModule):
             path, reason = batch.skipped[-1]
             raise TrainingError(f"{len(batch.skipped)} photos in a row cannot be used, the last one {path}: {reason}")
         photos = to_float(batch.photos)
-        parts = self.training_loss(photos, *self.drawn(len(photos)))
-        total = parts.total
+        parts, unstable = self.training_loss(photos, self.later(photos), *self.drawn(len(photos)))
+        unstable = self.recipe.stability_weight * unstable
+        total = parts.total + unstable
         if not torch.isfinite(total):
             raise TrainingError(
                 f"the loss is not finite at step {self.global_step} ({describe(parts)}); "
@@ -77,17 +89,45 @@ class StyleModule(pl.LightningModule):
             )
         self.photos_seen += len(photos)
         self.log_dict({f"loss/{name}": value.detach() for name, value in parts.named().items()})
-        return parts.content + style_share(self.recipe, self.global_step) * parts.style + parts.total_variation
+        if self.recipe.stability_weight:
+            self.log("loss/stability", unstable.detach())
+        kept = parts.content + parts.total_variation + unstable
+        return kept + style_share(self.recipe, self.global_step) * parts.style
 
-    def losses(self, photos: Tensor) -> LossParts:
-        """Losses of the network's output for float photos [N, 3, H, W] in 0..1."""
-        content = self.loss.content_features(photos)
-        parts: LossParts = self.loss(self.network(photos), content)
+    def losses(self, photos: Tensor, later: Later | None = None, *drawn: Tensor) -> tuple[LossParts, Tensor]:
+        """Losses of the network's output for float photos [N, 3, H, W] in 0..1, and how unstable it is: 0 where there
+        are no ``later`` photos.
+        """
+        results = self.stylized(photos, *drawn)
+        parts = self.painted(results, photos, *drawn)
+        if later is None:
+            return parts, results.new_zeros(())
+        again = self.stylized(later.photos, *drawn)
+        return parts, stability_loss(results, photos, again, later.photos, later.offset)
+
+    def stylized(self, photos: Tensor, *drawn: Tensor) -> Tensor:
+        results: Tensor = self.network(photos, *drawn)
+        return results
+
+    def painted(self, results: Tensor, photos: Tensor, *drawn: Tensor) -> LossParts:
+        parts: LossParts = self.loss(results, self.loss.content_features(photos))
         return parts
 
     def drawn(self, count: int) -> tuple[Tensor, ...]:
-        """What :meth:`losses` takes beside this step's ``count`` photos."""
+        """What this step's ``count`` photos are stylised with."""
         return ()
+
+    def later(self, photos: Tensor) -> Later | None:
+        """``photos`` moved by some pixels, with noise; None in a recipe that asks for no stability. Both depend on the
+        seed and the step alone, so that a resumed run sees the same.
+        """
+        if not self.recipe.stability_weight:
+            return None
+        seed = self.recipe.seed + _SEEDS * (self.global_step * self.trainer.world_size + self.global_rank)
+        generator = torch.Generator().manual_seed(seed)
+        offset = random_offset(generator).to(photos.device)
+        noise = torch.randn(photos.shape, generator=generator).to(photos.device)
+        return Later((moved(photos, offset) + NOISE * noise).contiguous(memory_format=torch.channels_last), offset)
 
     def samples(self, photos: Tensor) -> list[Tensor]:
         """What the network makes of ``photos``, once for each of its styles; never compiled: it is not worth it."""

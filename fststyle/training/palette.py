@@ -37,11 +37,14 @@ class PaletteModule(StyleModule):
     network: MultiStyleNet
     loss: PaletteLoss
 
-    def losses(self, photos: Tensor, rows: Tensor) -> LossParts:  # type: ignore[override]
-        """``rows``: the style that each photo is for, int64 [N]; 0 is the photo itself."""
-        content = self.loss.content_features(photos)
-        weights = torch.nn.functional.one_hot(rows, self.recipe.rows).to(photos.dtype)
-        parts: LossParts = self.loss(self.network(photos, weights), photos, content, rows)
+    def stylized(self, photos: Tensor, *drawn: Tensor) -> Tensor:
+        """``drawn``: the style that each photo is for, int64 [N]; 0 is the photo itself."""
+        (rows,) = drawn
+        results: Tensor = self.network(photos, torch.nn.functional.one_hot(rows, self.recipe.rows).to(photos.dtype))
+        return results
+
+    def painted(self, results: Tensor, photos: Tensor, *drawn: Tensor) -> LossParts:
+        parts: LossParts = self.loss(results, photos, self.loss.content_features(photos), *drawn)
         return parts
 
     def drawn(self, count: int) -> tuple[Tensor]:

@@ -54,7 +54,8 @@ class Recipe:
     (:class:`~fststyle.training.optimizer.MatrixAdam`) or "adam", ``learning_rate`` Adam's highest one, ``warm_up`` the
     share of ``steps`` over which it rises before it falls along a cosine, ``style_rise`` the share over which the style
     loss rises to its weight, ``start`` a style (by name or file) or a checkpoint of the same preset whose weights
-    training begins with (empty: a random network).
+    training begins with (empty: a random network). ``stability_weight`` is that of
+    :func:`~fststyle.nn.stability_loss.stability_loss`; 0 saves the second pass that it takes.
 
     A palette, one network for several paintings, has a recipe for each of them in ``styles``, and no ``file`` and
     ``painting`` of its own. Of these recipes only :data:`STYLE_KEYS` are their own, the rest is the palette's.
@@ -74,6 +75,7 @@ class Recipe:
     content_weight: float = 1.0
     style_weight: float = 4.0
     tv_weight: float = 0.2
+    stability_weight: float = 0.0
     style_scale: float = 1.5
     style_sizes: tuple[float, ...] = (1.0,)
     style_crops: int = 0
@@ -104,6 +106,7 @@ class Recipe:
         for key in ("style_scale", "learning_rate", "gradient_clip"):
             _check_range(key, getattr(self, key), above=0)
         _check_range("size", self.size, at_least=4 * MINIMUM_SIDE, at_most=4096)
+        _check_range("stability_weight", self.stability_weight, at_least=0)
         for key in ("batch", "steps"):
             _check_range(key, getattr(self, key), at_least=1)
         for key in ("style_crops", "seed"):

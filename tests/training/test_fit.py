@@ -14,11 +14,12 @@ import torch
 
 from fststyle.errors import DependencyError, InputError, ModelError, TrainingError
 from fststyle.nn import networks
+from fststyle.nn.stability_loss import moved
 from fststyle.styles import Painting
 from fststyle.training import fit as fit_module
 from fststyle.training.checkpoint import load_network
 from fststyle.training.fit import compiling, fit, resolve_precision, starting_network
-from fststyle.training.module import StyleModule
+from fststyle.training.module import Later, StyleModule
 from fststyle.training.recipe import Precision, Recipe, read_recipe
 from fststyle.training.run import Run
 
@@ -71,10 +72,26 @@ def test_training_changes_the_network_and_lowers_the_loss(recipe: Recipe, run: R
 
     def total(network: networks.TransformerNet) -> float:
         with torch.no_grad():
-            return float(StyleModule(recipe, network, loss).losses(photos).total)
+            return float(StyleModule(recipe, network, loss).losses(photos)[0].total)
 
     before = total(starting_network(recipe))
     assert total(load_network(fit(recipe, run).checkpoint)[0]) < 0.7 * before
+
+
+def test_a_style_that_is_asked_to_keep_still_does(recipe: Recipe, run: Run) -> None:
+    recipe = replace(recipe, steps=30, learning_rate=5e-3)
+    loss = fit_module.painting_loss(recipe, run.paintings[0], run.vgg_weights)
+    photos = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    offset = torch.tensor([1, 1])
+
+    def unstable(weight: float) -> float:
+        asked = replace(recipe, stability_weight=weight)
+        network, _ = load_network(fit(asked, replace(run, out=run.out / str(weight))).checkpoint)
+        module = StyleModule(asked, network.float(), loss)
+        with torch.no_grad():
+            return module.losses(photos, Later(moved(photos, offset), offset))[1].item()
+
+    assert unstable(10.0) < 0.7 * unstable(0.0)
 
 
 @pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
@@ -98,10 +115,11 @@ def test_the_recipe_alone_decides_the_result(recipe: Recipe, run: Run) -> None:
     assert not same(first, state(fit(replace(recipe, seed=1), replace(run, out=run.out / "other")).checkpoint))
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(("number", "stability"), [(signal.SIGINT, 0.0), (signal.SIGTERM, 0.0), (signal.SIGTERM, 1.0)])
 def test_a_run_stopped_by_a_signal_and_resumed_ends_bit_identical(
-    recipe: Recipe, run: Run, monkeypatch: pytest.MonkeyPatch, number: signal.Signals
+    recipe: Recipe, run: Run, monkeypatch: pytest.MonkeyPatch, number: signal.Signals, stability: float
 ) -> None:
+    recipe = replace(recipe, stability_weight=stability)
     straight = state(fit(recipe, replace(run, out=run.out / "straight")).checkpoint)
     with monkeypatch.context() as patched:
         interfere(patched, AtStep(2, lambda _: os.kill(os.getpid(), number)))
