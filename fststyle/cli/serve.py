@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from fststyle.cli.mask_models import MaskModel, mask_model_options
 from fststyle.cli.stylize import device_options
 from fststyle.errors import BatchError, DependencyError, InputError, ModelError
 from fststyle.serving.stylizer import Stylizer
@@ -61,6 +62,7 @@ def setting_options(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.option(
     "--self-test", is_flag=True, help="Try the promises on a live server with these styles and small limits, and end."
 )
+@mask_model_options("clients may then ask for the style on the person or the background only.")
 @device_options
 @setting_options
 def serve(
@@ -69,6 +71,7 @@ def serve(
     self_test: bool,
     device: Device,
     threads: int | None,
+    mask_model: MaskModel,
     **figures: Any,
 ) -> None:
     """Serve the web page, the HTTP interface and the live socket, until Ctrl-C or SIGTERM.
@@ -86,15 +89,14 @@ def serve(
         raise DependencyError(message) from error
 
     if self_test:
-        _test(names, device, threads)
+        _test(names, device, threads, mask_model)
         return
     keep_memory_flat()
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s")
     stylizers = _load(names, device, threads, settings.max_pixels)
+    gallery = Gallery(stylizers, mask_model.load(threads))
     click.echo(f"fststyle: {stylizers[0].engine.note}", err=True)
-    Server(
-        settings, Gallery(stylizers), lambda address: click.echo(f"fststyle: listening on {address}")
-    ).listen_and_serve()
+    Server(settings, gallery, lambda address: click.echo(f"fststyle: listening on {address}")).listen_and_serve()
 
 
 def _api_key(path: Path | None) -> str | None:
@@ -107,12 +109,12 @@ def _api_key(path: Path | None) -> str | None:
         raise InputError(f"cannot read {path}: {getattr(error, 'strerror', None) or error}") from error
 
 
-def _test(names: tuple[str, ...], device: Device, threads: int | None) -> None:
+def _test(names: tuple[str, ...], device: Device, threads: int | None, mask_model: MaskModel) -> None:
     """Prints a line for each promise; :class:`BatchError` if one was not kept."""
     from fststyle.serving.web.self_test import run_self_test
 
     options = ["--device", device, *(text for name in names for text in ("--style", name))]
-    options += [] if threads is None else ["--threads", str(threads)]
+    options += [*([] if threads is None else ["--threads", str(threads)]), *mask_model.options]
     findings = []
     for finding in run_self_test(options):
         findings.append(finding)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from functools import cached_property
 from math import ceil
 from pathlib import Path
@@ -16,7 +18,7 @@ from PIL import Image, ImageFilter
 
 from fststyle.colour import luma
 from fststyle.errors import InputError, OptionError
-from fststyle.images import MAX_PIXELS, Picture, from_pillow, read_picture
+from fststyle.images import MAX_PIXELS, Picture, decode, from_pillow, read_picture
 from fststyle.strips import forget, pixel_array, resized, strips
 
 LARGEST_FEATHER = 10_000.0
@@ -30,7 +32,8 @@ class MaskSource(Protocol):
         """Hexadecimal; the same means the same masks for the same photos."""
 
     def plane(self, photo: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """uint8 [h, w], of any size, to be laid over the whole of ``photo``, uint8 [H, W, 3].
+        """uint8 [h, w], of any size, to be laid over the whole of ``photo``, uint8 [H, W, 3]; what was given once must
+        not change.
 
         :raises InputError: there is none for that photo.
         """
@@ -65,13 +68,19 @@ class PictureMask:
         return hashlib.sha256(size.encode() + np.ascontiguousarray(self.values).data).hexdigest()
 
     def plane(self, photo: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        (height, width), (rows, columns) = photo.shape[:2], self.values.shape
-        if not _one_shape((columns, rows), (width, height)):
-            raise InputError(
-                f"{self.name} has {columns} x {rows} pixels and the photo, upright, {width} x {height}: a mask may "
-                "have another size, but not another shape"
-            )
+        self.check_shape((photo.shape[1], photo.shape[0]))
         return self.values
+
+    def check_shape(self, size: tuple[int, int], what: str = "the photo, upright,") -> None:
+        """:class:`~fststyle.errors.InputError` if it cannot be laid over pictures of ``size`` (width, height), which
+        the message calls ``what``.
+        """
+        (width, height), (rows, columns) = size, self.values.shape
+        if not _one_shape((columns, rows), size):
+            raise InputError(
+                f"{self.name} has {columns} x {rows} pixels and {what} {width} x {height}: a mask may have another "
+                "size, but not another shape"
+            )
 
 
 def read_mask(path: Path | str, *, max_pixels: int = MAX_PIXELS) -> Mask:
@@ -80,6 +89,11 @@ def read_mask(path: Path | str, *, max_pixels: int = MAX_PIXELS) -> Mask:
     :raises InputError: it cannot be read, as in :func:`~fststyle.images.decode`.
     """
     return _picture_mask(read_picture(path, max_pixels=max_pixels), f"the mask {path}")
+
+
+def decode_mask(data: bytes, *, name: str = "the mask", max_pixels: int = MAX_PIXELS) -> Mask:
+    """The same for an encoded picture; ``name`` is what messages call it."""
+    return _picture_mask(decode(data, name=name, max_pixels=max_pixels), name)
 
 
 def as_mask(given: Mask | str | Path | Image.Image | NDArray[Any]) -> Mask:
@@ -96,6 +110,21 @@ def as_mask(given: Mask | str | Path | Image.Image | NDArray[Any]) -> Mask:
     if isinstance(given, str | Path):
         return read_mask(given)
     raise InputError(f"a mask is a path, a Pillow image, an array or a Mask, got {type(given).__name__}")
+
+
+def check_shapes(masks: Iterable[Mask | None], size: tuple[int, int], what: str) -> None:
+    """:meth:`PictureMask.check_shape` for those of ``masks`` that are pictures."""
+    for mask in masks:
+        if mask is not None and isinstance(mask.source, PictureMask):
+            mask.source.check_shape(size, what)
+
+
+def covers_all(mask: Mask | None) -> bool:
+    """Whether it is white everywhere, whatever the picture; None is the whole of it."""
+    if mask is None:
+        return True
+    values = mask.source.values if isinstance(mask.source, PictureMask) else None
+    return values is not None and bool((values == (0 if mask.inverted else 255)).all())
 
 
 def check_feather(feather: float) -> None:
@@ -152,9 +181,11 @@ def _values(array: NDArray[Any]) -> NDArray[np.uint8]:
 
 
 def _one_shape(mask: tuple[int, int], photo: tuple[int, int]) -> bool:
-    """Whether one is the other scaled, but for what whole pixels do to the smaller one's sides."""
+    """Whether one is the other scaled, but for a pixel of the smaller one's sides, or less: what rounding does to them,
+    and to those of scaled frames, which are even.
+    """
     return any(
-        max((side - 1) / whole for side, whole in zip(small, large, strict=True))
-        < min((side + 1) / whole for side, whole in zip(small, large, strict=True))
+        max(Fraction(side - 1, whole) for side, whole in zip(small, large, strict=True))
+        <= min(Fraction(side + 1, whole) for side, whole in zip(small, large, strict=True))
         for small, large in ((mask, photo), (photo, mask))
     )

@@ -1,3 +1,4 @@
+import functools
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -30,42 +31,41 @@ def photo() -> np.ndarray:
 
 @pytest.fixture
 def save(tmp_path: Path) -> Save:
-    def save(
-        *nodes: onnx.NodeProto,
-        taken: Shape = (1, 3, 32, 32),
-        given: Shape = (1, 1, 32, 32),
-        dtype: int = FLOAT,
-        result: int = FLOAT,
-        threshold: float = 0.0,
-        constants: dict[str, np.ndarray] | None = None,
-        inputs: int = 1,
-    ) -> Path:
-        """A network of ``nodes`` from ``red`` (1 or 0, the shape of the picture with one channel) to ``mask``."""
-        last = taken[1] != 3
-        slices = {"first": [0], "second": [1], "channels": [3 if last else 1], "threshold": threshold}
-        values = {
-            name: np.array(value, np.float32 if name == "threshold" else np.int64) for name, value in slices.items()
-        }
-        graph = helper.make_graph(
-            [
-                helper.make_node("Cast", ["picture"], ["floats"], to=FLOAT),
-                helper.make_node("Slice", ["floats", "first", "second", "channels"], ["channel"]),
-                helper.make_node("Greater", ["channel", "threshold"], ["is_red"]),
-                helper.make_node("Cast", ["is_red"], ["red"], to=FLOAT),
-                *nodes,
-            ],
-            "segmentation",
-            [helper.make_tensor_value_info(name, dtype, list(taken)) for name in ("picture", "other")[:inputs]],
-            [helper.make_tensor_value_info("mask", result, list(given))],
-            [numpy_helper.from_array(value, name) for name, value in {**values, **(constants or {})}.items()],
-        )
-        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
-        onnx.checker.check_model(model)
-        path = tmp_path / "model.onnx"
-        onnx.save(model, path)
-        return path
+    return functools.partial(save_network, tmp_path / "model.onnx")
 
-    return save
+
+def save_network(
+    path: Path,
+    *nodes: onnx.NodeProto,
+    taken: Shape = (1, 3, 32, 32),
+    given: Shape = (1, 1, 32, 32),
+    dtype: int = FLOAT,
+    result: int = FLOAT,
+    threshold: float = 0.0,
+    constants: dict[str, np.ndarray] | None = None,
+    inputs: int = 1,
+) -> Path:
+    """A network of ``nodes`` from ``red`` (1 or 0, the shape of the picture with one channel) to ``mask``."""
+    last = taken[1] != 3
+    slices = {"first": [0], "second": [1], "channels": [3 if last else 1], "threshold": threshold}
+    values = {name: np.array(value, np.float32 if name == "threshold" else np.int64) for name, value in slices.items()}
+    graph = helper.make_graph(
+        [
+            helper.make_node("Cast", ["picture"], ["floats"], to=FLOAT),
+            helper.make_node("Slice", ["floats", "first", "second", "channels"], ["channel"]),
+            helper.make_node("Greater", ["channel", "threshold"], ["is_red"]),
+            helper.make_node("Cast", ["is_red"], ["red"], to=FLOAT),
+            *nodes,
+        ],
+        "segmentation",
+        [helper.make_tensor_value_info(name, dtype, list(taken)) for name in ("picture", "other")[:inputs]],
+        [helper.make_tensor_value_info("mask", result, list(given))],
+        [numpy_helper.from_array(value, name) for name, value in {**values, **(constants or {})}.items()],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    onnx.checker.check_model(model)
+    onnx.save(model, path)
+    return path
 
 
 def same(source: str = "red") -> onnx.NodeProto:

@@ -1,4 +1,4 @@
-"""A request's body, counted while it comes in, and the picture and the parameters in it."""
+"""A request's body, counted while it comes in, and the pictures and the parameters in it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from fststyle.serving.web.budgets import ByteAccount
 from fststyle.serving.web.problems import ClientGoneError, Refusal
 from fststyle.serving.web.settings import ServerSettings
 
-MULTIPART, IMAGE_FIELD = "multipart/form-data", "image"
+MULTIPART, IMAGE_FIELD, MASK_FIELD = "multipart/form-data", "image", "mask"
+_PICTURES = (IMAGE_FIELD, MASK_FIELD)
 _MOST_PARTS = 16
 _LONGEST_VALUE = 1000
 
@@ -54,14 +55,15 @@ async def _stream(request: Request) -> AsyncIterator[bytes]:
 
 @dataclass
 class Form:
-    """A form's picture and its other fields."""
+    """A form's pictures and its other fields."""
 
     image: bytes | None = None
+    mask: bytes | None = None
     values: dict[str, str] = field(default_factory=dict)
 
 
 def parse_body(body: bytes, content_type: str) -> Form:
-    """The picture in ``body``: the field ``image`` of a form, or all of it.
+    """What is in ``body``: a form with the field ``image``, or a picture alone.
 
     :raises Refusal: a content type that is neither a picture's nor a form's (415).
     :raises InputError: a damaged form, or one without a picture.
@@ -130,7 +132,7 @@ class _Parts:
 
     def part_data(self, data: bytes, start: int, end: int) -> None:
         name, value = self.found[-1]
-        if name != IMAGE_FIELD and len(value) + end - start > _LONGEST_VALUE:
+        if name not in _PICTURES and len(value) + end - start > _LONGEST_VALUE:
             raise InputError(f"the form's field {name[:80]!r} is too long")
         value += memoryview(data)[start:end]
 
@@ -142,6 +144,8 @@ class _Parts:
         for name, value in self.found:
             if name == IMAGE_FIELD:
                 form.image = bytes(value)
+            elif name == MASK_FIELD:
+                form.mask = bytes(value)
             else:
                 form.values[name] = value.decode("utf-8", "replace")
         return form

@@ -1,4 +1,6 @@
-"""The styles that a server offers: loaded before it listens, warm before it calls itself ready."""
+"""The styles that a server offers, and where it can put them: loaded before it listens, warm before it calls itself
+ready.
+"""
 
 from __future__ import annotations
 
@@ -6,12 +8,14 @@ import hashlib
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from fststyle.errors import FststyleError, OptionError, StyleNotFoundError, did_you_mean
 from fststyle.formats import HEADER_BYTES, recognise
+from fststyle.serving.masks import Mask
+from fststyle.serving.segmenter import PARTS, PersonSegmenter
 from fststyle.serving.stylizer import Stylizer
 from fststyle.serving.web.palettes import Palettes
 from fststyle.serving.web.problems import logger
@@ -20,12 +24,22 @@ from fststyle.styles import DEFAULT_STYLE, StyleInfo
 WARM_UP_SIDE, PHOTO_SIDE = 256, 512
 
 
+class Part(NamedTuple):
+    """``name`` is one of :data:`~fststyle.serving.segmenter.PARTS`, ``mask`` where that is."""
+
+    name: str
+    mask: Mask
+
+
 class Gallery:
     """Loaded styles by name, in the order in which they were given; the first is the default unless
     :data:`~fststyle.styles.DEFAULT_STYLE` is there.
     """
 
-    def __init__(self, stylizers: Sequence[Stylizer]) -> None:
+    def __init__(self, stylizers: Sequence[Stylizer], segmenter: PersonSegmenter | None = None) -> None:
+        """Runs ``segmenter`` once, as only that shows whether it gives masks; errors are those of its
+        :meth:`~fststyle.serving.segmenter.PersonSegmenter.plane`.
+        """
         if not stylizers:
             raise OptionError("there is no style to serve")
         self.stylizers: Mapping[str, Stylizer] = {stylizer.style.name: stylizer for stylizer in stylizers}
@@ -34,6 +48,9 @@ class Gallery:
         self.palettes = Palettes(self.stylizers)
         self.default = DEFAULT_STYLE if DEFAULT_STYLE in self.stylizers else stylizers[0].style.name
         self.provider = stylizers[0].engine.provider
+        self._segmenter = segmenter
+        if segmenter is not None:
+            segmenter.plane(np.zeros((WARM_UP_SIDE, WARM_UP_SIDE, 3), np.uint8))
         self.warm = 0
         self.failure: FststyleError | None = None
 
@@ -57,6 +74,19 @@ class Gallery:
         if stylizer in self.stylizers.values():
             return stylizer.style.name
         return self.palettes.holder(stylizer) or stylizer.style.name
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """Of a picture, that a style can be put into; none without a mask model."""
+        return () if self._segmenter is None else PARTS
+
+    def part(self, name: str) -> Part:
+        """:class:`OptionError` for a name that is no part, or without a mask model."""
+        if self._segmenter is None:
+            raise OptionError("mask_part needs a mask model, and this server has none (fststyle serve --mask-model)")
+        if name not in PARTS:
+            raise OptionError(f"mask_part must be {' or '.join(PARTS)}, got {name[:80]!r}{did_you_mean(name, PARTS)}")
+        return Part(name, self._segmenter.person if name == PARTS[0] else self._segmenter.background)
 
     @property
     def ready(self) -> bool:

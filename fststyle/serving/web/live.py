@@ -134,6 +134,8 @@ class Session:
             "total_ms": round((time.perf_counter() - frame.received) * 1000, 2),
             "style": choice.stylizer.style.name,
         }
+        if "mask" in stylised.milliseconds:
+            report["mask_ms"] = round(stylised.milliseconds["mask"], 2)
         async with self._sending:  # nothing may come between a frame's report and the frame
             await self.socket.send_json(report)
             await self.socket.send_bytes(stylised.data)

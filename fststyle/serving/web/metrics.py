@@ -29,7 +29,7 @@ class Metrics:
         )
         self.stages = Histogram(
             "fststyle_stage_seconds",
-            "Time of decode and encode",
+            "Time of decode, mask and encode",
             ["stage"],
             buckets=_SECONDS,
             registry=registry,
@@ -60,9 +60,9 @@ class Metrics:
 
     def observe(self, style: str, milliseconds: dict[str, float]) -> None:
         """The stages of one picture."""
-        for stage in ("decode", "encode"):
-            self.stages.labels(stage).observe(milliseconds[stage] / 1000)
-        self.inference.labels(style).observe(milliseconds["inference"] / 1000)
+        for stage, took in milliseconds.items():
+            histogram = self.inference.labels(style) if stage == "inference" else self.stages.labels(stage)
+            histogram.observe(took / 1000)
 
     def text(self) -> bytes:
         return generate_latest(self.registry)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, get_args
 
 from fststyle.serving.look import Blend
+from fststyle.serving.masks import LARGEST_FEATHER
 from fststyle.serving.web.gallery import Gallery
 from fststyle.serving.web.negotiation import MEDIA_TYPES
 from fststyle.serving.web.palettes import LONGEST_MIX
@@ -12,6 +13,9 @@ from fststyle.serving.web.problems import MEDIA_TYPE
 from fststyle.serving.web.settings import ServerSettings
 
 _PICTURE = {"type": "string", "format": "binary"}
+_MASK = _PICTURE | {
+    "description": "Grey or transparent picture of the image's shape: the style goes where it is white or opaque."
+}
 _PROBLEMS = {
     401: ("Unauthorized", "this server wants a key: Authorization: Bearer KEY, or X-API-Key: KEY"),
     403: ("ForeignOrigin", "pages of other sites may not use this server"),
@@ -31,7 +35,8 @@ _PROBLEMS = {
 
 
 def parameter_schemas(settings: ServerSettings, gallery: Gallery) -> dict[str, dict[str, Any]]:
-    return {
+    part = {"type": "string", "enum": [*gallery.parts], "description": "The style goes there only; not with a mask."}
+    schemas: dict[str, dict[str, Any]] = {
         "style": _style_schema(gallery),
         "strength": {"type": "number", "minimum": 0, "maximum": 1, "default": 1},
         "blend": {
@@ -43,7 +48,15 @@ def parameter_schemas(settings: ServerSettings, gallery: Gallery) -> dict[str, d
         },
         "keep_color": {"type": "boolean", "default": False},
         "max_size": {"type": "integer", "minimum": 1, "maximum": settings.max_size, "default": settings.max_size},
+        "feather": {
+            "type": "number",
+            "minimum": 0,
+            "maximum": LARGEST_FEATHER,
+            "default": 0,
+            "description": "Soft edges of a mask or a part, in pixels of the result.",
+        },
     }
+    return schemas | ({"mask_part": part} if gallery.parts else {})
 
 
 def _style_schema(gallery: Gallery) -> dict[str, Any]:
@@ -70,13 +83,15 @@ def stylize_operation(settings: ServerSettings, gallery: Gallery) -> dict[str, A
         "blend": "pixels",
         "keep_color": True,
         "max_size": 1024,
+        "feather": 4,
     }
     form = {
         "type": "object",
         "required": ["image"],
-        "properties": {"image": _PICTURE} | schemas,
-        "example": {"image": "(the file)"} | examples,
+        "properties": {"image": _PICTURE, "mask": _MASK} | schemas,
+        "example": {"image": "(the file)", "mask": "(the file)"} | examples,
     }
+    examples |= {"mask_part": "person"}  # a request has a mask or a part
     pictures = ("image/jpeg", "image/png", "image/webp", "application/octet-stream")
     return {
         "parameters": [
@@ -92,7 +107,7 @@ def stylize_operation(settings: ServerSettings, gallery: Gallery) -> dict[str, A
 
 
 def _stylised(gallery: Gallery) -> dict[str, Any]:
-    timing = "queue;dur=3.1, decode;dur=8.0, inference;dur=412.5, encode;dur=6.2"
+    timing = "queue;dur=3.1, decode;dur=8.0, mask;dur=5.4, inference;dur=412.5, encode;dur=6.2"
     headers = {"X-Style": ("The style used", gallery.default), "Server-Timing": ("Milliseconds of each step", timing)}
     return {
         "description": "The stylised picture, in the format that Accept asks for, else in that of the input",

@@ -8,24 +8,40 @@ from typing import Any, cast
 
 from fststyle.errors import OptionError, did_you_mean
 from fststyle.serving.look import Blend, Look
+from fststyle.serving.masks import check_feather
 from fststyle.serving.stylizer import Stylizer
-from fststyle.serving.web.gallery import Gallery
+from fststyle.serving.web.body import IMAGE_FIELD, MASK_FIELD, MULTIPART
+from fststyle.serving.web.gallery import Gallery, Part
 
-NAMES = ("style", "strength", "blend", "keep_color", "max_size")
+NAMES = ("style", "strength", "blend", "keep_color", "max_size", "mask_part", "feather")
 _TRUTH = {"true": True, "1": True, "yes": True, "on": True, "false": False, "0": False, "no": False, "off": False}
 
 
 @dataclass(frozen=True)
 class Choice:
-    """A loaded style or mix and how it is applied; ``look.max_size`` is never None."""
+    """A loaded style or mix, how it is applied, and where: in ``part``, None for everywhere, with edges softened by
+    ``feather`` pixels of the result. ``look.max_size`` is never None.
+    """
 
     stylizer: Stylizer
     look: Look
+    part: Part | None = None
+    feather: float = 0.0
+
+    def __post_init__(self) -> None:
+        check_feather(self.feather)
 
     def check(self) -> None:
         """:class:`OptionError` for a look that the style cannot have, which only all parameters together show."""
         if self.look.blend == "network":
             self.stylizer.towards_photo(self.look.strength)
+
+    def check_where(self, *, mask: bool) -> None:
+        """:class:`OptionError` for what does not go with a ``mask`` in the same request, or without one."""
+        if mask and self.part:
+            raise OptionError("mask and mask_part both say where the style goes; send one of them")
+        if self.feather and not (mask or self.part):
+            raise OptionError("feather is for masks, and there is none: send a mask in a form, or a mask_part")
 
     def describe(self) -> dict[str, Any]:
         look = self.look
@@ -35,6 +51,8 @@ class Choice:
             "blend": look.blend,
             "keep_color": look.keep_color,
             "max_size": look.max_size,
+            "mask_part": self.part and self.part.name,
+            "feather": self.feather,
         }
 
 
@@ -49,12 +67,19 @@ def changed(choice: Choice, values: Mapping[str, object], gallery: Gallery, larg
     :raises StyleNotFoundError: no such style is served, or no palette that holds the styles of a mix.
     """
     for name in values:
-        if name not in NAMES:
-            near = did_you_mean(name, NAMES)
-            raise OptionError(f"no parameter {name[:80]!r}; parameters: {', '.join(NAMES)}{near}")
-    stylizer, look = choice.stylizer, choice.look
+        _check_name(name)
+    stylizer, part, feather = choice.stylizer, choice.part, choice.feather
     if "style" in values:
         stylizer = gallery[str(values["style"])]
+    if "mask_part" in values:
+        asked = values["mask_part"]
+        part = None if asked is None else gallery.part(str(asked))  # JSON's null is everywhere again
+    if "feather" in values:
+        feather = _number(values["feather"], "feather")
+    return Choice(stylizer, _changed_look(choice.look, values, largest), part, feather)
+
+
+def _changed_look(look: Look, values: Mapping[str, object], largest: int) -> Look:
     if "strength" in values:
         look = replace(look, strength=_number(values["strength"], "strength"))
     if "blend" in values:
@@ -63,7 +88,15 @@ def changed(choice: Choice, values: Mapping[str, object], gallery: Gallery, larg
         look = replace(look, keep_color=_truth(values["keep_color"]))
     if "max_size" in values:
         look = replace(look, max_size=_size(values["max_size"], largest))
-    return Choice(stylizer, look)
+    return look
+
+
+def _check_name(name: str) -> None:
+    if name == MASK_FIELD:
+        raise OptionError(f"a mask is a picture: send it in a form ({MULTIPART}), beside the field {IMAGE_FIELD!r}")
+    if name not in NAMES:
+        near = did_you_mean(name, NAMES)
+        raise OptionError(f"no parameter {name[:80]!r}; parameters: {', '.join(NAMES)}{near}")
 
 
 def _number(value: object, name: str) -> float:

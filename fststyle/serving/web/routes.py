@@ -38,6 +38,7 @@ def style_routes(service: Service) -> APIRouter:
         "styles": gallery.describe(),
         "default": gallery.default,
         "provider": gallery.provider,
+        "mask_parts": [*gallery.parts],
         "limits": {
             "max_body_bytes": settings.max_body_bytes,
             "max_pixels": settings.max_pixels,

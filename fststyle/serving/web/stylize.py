@@ -61,9 +61,10 @@ class Stylize:
             if form.values:
                 choice = changed(choice, form.values, service.gallery, settings.max_size)
             choice.check()
+            choice.check_where(mask=form.mask is not None)
             service.admit()  # once more: others came while the body did
             async with departure(request) as gone:
-                work = service.workshop.photo(form.image or b"", choice, wishes)
+                work = service.workshop.photo(form.image or b"", choice, wishes, form.mask)
                 del body, form
                 stylised, waited = await service.run(work, gone)
         metrics.observe(service.gallery.loaded_name(choice.stylizer), stylised.milliseconds)

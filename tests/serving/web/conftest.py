@@ -18,11 +18,14 @@ pytest.importorskip("fastapi")
 
 from fststyle.images import Picture
 from fststyle.serving.look import Look
+from fststyle.serving.segmenter import PersonSegmenter
 from fststyle.serving.stages import Stages
 from fststyle.serving.stylizer import Stylizer
 from fststyle.serving.web.gallery import Gallery
 from fststyle.serving.web.server import Server
 from fststyle.serving.web.settings import ServerSettings
+
+from ..test_segmenter import same, save_network
 
 PATIENCE = 30.0
 
@@ -105,17 +108,19 @@ StartServer = Callable[..., Running]
 
 @pytest.fixture
 def start_server(tiny_style_file: Path) -> Iterator[StartServer]:
-    """Starts servers with the settings and, beside ``tiny``, the styles that it is given; the gate of ``tiny`` is
-    open.
+    """Starts servers with the settings and, beside ``tiny``, the styles that it is given, and with that mask model; the
+    gate of ``tiny`` is open.
     """
     started: list[Running] = []
 
-    def start(*more: Path, **settings: object) -> Running:
+    def start(*more: Path, mask_model: Path | None = None, **settings: object) -> Running:
         stylizer = GatedStylizer(tiny_style_file)
         others = [Stylizer(path, device="cpu", threads=1) for path in more]
+        segmenter = None if mask_model is None else PersonSegmenter(mask_model, threads=1)
         announced = threading.Event()
         figures: dict[str, Any] = {"port": 0, "workers": 1, "stop_seconds": 5.0} | settings
-        server = Server(ServerSettings(**figures), Gallery([stylizer, *others]), lambda address: announced.set())
+        gallery = Gallery([stylizer, *others], segmenter)
+        server = Server(ServerSettings(**figures), gallery, lambda address: announced.set())
         running = Running(server, stylizer)
         started.append(running)
         running.thread.start()
@@ -136,6 +141,12 @@ def start_server(tiny_style_file: Path) -> Iterator[StartServer]:
 def web(start_server: StartServer) -> Running:
     """A server with the default limits."""
     return start_server()
+
+
+@pytest.fixture(scope="session")
+def person_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A mask model that takes red for a person."""
+    return save_network(tmp_path_factory.mktemp("models") / "people.onnx", same())
 
 
 def encoded(width: int = 40, height: int = 30, format_name: str = "JPEG", **options: Any) -> bytes:

@@ -46,6 +46,8 @@ def test_a_frame(web: Running, format_name: str) -> None:
             "blend": "pixels",
             "keep_color": True,
             "max_size": 640,
+            "mask_part": None,
+            "feather": 0.0,
         }
         socket.send(encoded(format_name=format_name))
         report, image = frame(socket)
@@ -78,7 +80,8 @@ def test_the_look_changes_live(web: Running, photo: bytes) -> None:
         told(socket)
         socket.send(json.dumps({"max_size": 20, "strength": 0, "keep_color": True, "style": "tiny"}))
         assert told(socket) == {
-            "style": "tiny", "strength": 0.0, "blend": "pixels", "keep_color": True, "max_size": 20
+            "style": "tiny", "strength": 0.0, "blend": "pixels", "keep_color": True, "max_size": 20, "mask_part": None,
+            "feather": 0.0,
         }  # fmt: skip
         socket.send(photo)
         assert frame(socket)[1].size == (20, 15)

@@ -35,6 +35,7 @@ def test_the_styles_are_listed(web: Running, tiny_style_file: Path) -> None:
         ],
         "default": "tiny",
         "provider": "CPUExecutionProvider",
+        "mask_parts": [],
         "limits": {"max_body_bytes": 32 * 2**20, "max_pixels": 50_000_000, "max_size": 1536},
     }
 
@@ -137,6 +138,7 @@ def test_the_description_has_examples(web: Running) -> None:
         "blend": "pixels",
         "keep_color": True,
         "max_size": 1024,
+        "feather": 4,
     }
     assert {"image/jpeg", "multipart/form-data"} <= post["requestBody"]["content"].keys()
     problems = {status: answer["content"] for status, answer in post["responses"].items() if status >= "400"}
