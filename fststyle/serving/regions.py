@@ -10,18 +10,20 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 from fststyle.errors import OptionError
 from fststyle.images import Picture
 from fststyle.mixes import Mix
+from fststyle.serving.composition import Composition
+from fststyle.serving.fitted_masks import FittedMasks
 from fststyle.serving.look import Look
-from fststyle.serving.masks import Mask, MaskSource, as_mask, check_feather, fitted
+from fststyle.serving.masks import Mask, MaskSource, PictureMask, as_mask, check_feather, check_shapes, covers_all
+from fststyle.serving.segmenter import PersonSegmenter
 from fststyle.serving.stages import Stages
+from fststyle.serving.steady_mask import SteadyMask
 from fststyle.serving.stylizer import Stylizer
-from fststyle.strips import forget, pixel_array, strips
 from fststyle.styles import PHOTO, StyleInfo
 
 
@@ -62,7 +64,7 @@ class MaskedStylizer(Stylizer):
         :raises OptionError: ``feather`` is out of range, or there is no style at all.
         """
         check_feather(feather)
-        self._feather = feather
+        self._feather, self._fitted = feather, FittedMasks()
         main = Region(None if mask is None else as_mask(mask), stylizer)
         self._regions = (main, *(Region(as_mask(area), style) for area, style in regions))
         styles = [region.stylizer for region in self._regions if region.stylizer]
@@ -80,7 +82,10 @@ class MaskedStylizer(Stylizer):
         stages = stages or Stages()
         with stages.measure("resize"):
             photo = photo.limited(look.max_size)
-        composition, masks = _Composition(photo.pixels), _FittedMasks(photo.pixels, self._feather)
+        self.check_shape(photo.size)
+        if look.strength == 0:
+            return photo
+        composition, masks = Composition(photo.pixels), self._fitted.over(photo.pixels, self._feather)
         for region in reversed(self._regions):
             with stages.measure("mask"):
                 share = composition.share(masks.get(region.mask))
@@ -92,30 +97,105 @@ class MaskedStylizer(Stylizer):
         with stages.measure("compose"):
             return replace(photo, pixels=composition.finished())
 
-    def mixed(self, mix: Mix) -> Stylizer:
-        main = self._regions[0].stylizer
-        if main is None:
-            raise OptionError(f"the main style is the photo itself, of which there is no mix {mix}")
-        twin, mixed = copy(self), main.mixed(mix)
-        twin._regions = (replace(self._regions[0], stylizer=mixed), *self._regions[1:])
-        twin.style, twin.engine = mixed.style, mixed.engine
+    def check_shape(self, size: tuple[int, int], what: str = "the photo, upright,") -> None:
+        """:class:`~fststyle.errors.InputError` if a mask does not fit pictures of ``size`` (width, height), which the
+        message calls ``what``.
+        """
+        check_shapes((region.mask for region in self._regions), size, what)
+
+    @property
+    def main(self) -> Stylizer | None:
+        """The style of all that no region covers; None where that stays as it is."""
+        return self._regions[0].stylizer
+
+    @property
+    def parts(self) -> tuple[Stylizer, ...]:
+        return tuple(part for region in self._regions if region.stylizer for part in region.stylizer.parts)
+
+    @property
+    def shows_photo(self) -> bool:
+        """Whether pixels of the photo itself may be seen, as far as that can be known before there is one."""
+        for region in reversed(self._regions):
+            if region.stylizer is None or covers_all(region.mask):
+                return region.stylizer is None or region.stylizer.shows_photo
+        return True
+
+    @property
+    def masks_digest(self) -> str:
+        told = [(region.mask.digest if region.mask else "", region.stylizer) for region in self._regions]
+        return regions_digest([(mask, stylizer.style if stylizer else None) for mask, stylizer in told], self._feather)
+
+    def over(self, stylizer: Stylizer, scale: float = 1.0) -> MaskedStylizer:
+        """The same regions over another main style, unless there is none. ``scale``: that of the pictures to come to
+        those whose pixels the feather is counted in.
+        """
+        twin = self if self.main is None else self._over(stylizer)
+        if scale != 1:
+            twin = copy(twin)
+            twin._feather = self._feather * scale
         return twin
+
+    def mixed(self, mix: Mix) -> Stylizer:
+        return self._over(self._given_main(f"mix {mix}").mixed(mix))
+
+    def with_style(self, style: StyleInfo) -> Stylizer:
+        return self._over(self._given_main(style.name).with_style(style))
 
     def towards_photo(self, strength: float) -> Stylizer:
         return self._each(lambda stylizer: stylizer.towards_photo(strength))
 
     def steady(self) -> Stylizer:
-        return self._each(Stylizer.steady)
+        return self._each(Stylizer.steady).steady_masks()
+
+    def steady_masks(self) -> MaskedStylizer:
+        """The same styles, with masks for the frames of one video; see :class:`SteadyMask`."""
+        return self._each_source(lambda source: source if isinstance(source, PictureMask) else SteadyMask(source))
 
     def side_by_side(self, pictures: int) -> Stylizer:
-        return self._each(lambda stylizer: stylizer.side_by_side(pictures))
+        opened: dict[Path, Stylizer] = {}
 
-    def _each(self, change: Callable[[Stylizer], Stylizer]) -> Stylizer:
+        def change(stylizer: Stylizer) -> Stylizer:
+            if isinstance(stylizer, MaskedStylizer):
+                return stylizer.side_by_side(pictures)
+            path = stylizer.style.path
+            if path not in opened:  # the styles of one palette go on sharing its network
+                opened[path] = stylizer.side_by_side(pictures)
+            twin = copy(stylizer)
+            twin.engine = opened[path].engine.mixed(stylizer.engine.weights)
+            return twin
+
+        return self._each(change)._each_source(
+            lambda source: source.side_by_side(pictures) if isinstance(source, PersonSegmenter) else source
+        )
+
+    def _given_main(self, wanted: str) -> Stylizer:
+        if self.main is None:
+            raise OptionError(f"the main style is the photo itself, of which there is no {wanted}")
+        return self.main
+
+    def _over(self, stylizer: Stylizer) -> MaskedStylizer:
+        twin = copy(self)
+        twin._regions = (replace(self._regions[0], stylizer=stylizer), *self._regions[1:])
+        twin.style, twin.engine = stylizer.style, stylizer.engine
+        return twin
+
+    def _each(self, change: Callable[[Stylizer], Stylizer]) -> MaskedStylizer:
         twin = copy(self)
         twin._regions = tuple(
             replace(region, stylizer=region.stylizer and change(region.stylizer)) for region in self._regions
         )
         twin.engine = next(region.stylizer.engine for region in twin._regions if region.stylizer)
+        return twin
+
+    def _each_source(self, change: Callable[[MaskSource], MaskSource]) -> MaskedStylizer:
+        masks = [region.mask for region in self._regions]
+        sources = {id(mask.source): mask.source for mask in masks if mask}
+        changed = {number: change(source) for number, source in sources.items()}
+        twin = copy(self)
+        twin._regions = tuple(
+            replace(region, mask=region.mask and replace(region.mask, source=changed[id(region.mask.source)]))
+            for region in self._regions
+        )
         return twin
 
 
@@ -128,59 +208,3 @@ def regions_digest(regions: Sequence[tuple[str, StyleInfo | None]], feather: flo
     """Hexadecimal: of all that regions do to a result. Each has its mask's digest and its style, None for the photo."""
     told = [[mask, [style.sha256, *style.weights] if style else PHOTO] for mask, style in regions]
     return hashlib.sha256(json.dumps([feather, told]).encode("ascii")).hexdigest()
-
-
-class _FittedMasks:
-    """The masks of one photo; a source of several masks is asked once."""
-
-    def __init__(self, photo: NDArray[np.uint8], feather: float) -> None:
-        self._photo, self._feather = photo, feather
-        self._planes: dict[int, NDArray[np.uint8]] = {}
-
-    def get(self, mask: Mask | None) -> NDArray[np.uint8] | None:
-        """uint8 [H, W] of the photo's size; None for the whole of it."""
-        if mask is None:
-            return None
-        height, width = self._photo.shape[:2]
-        plane = fitted(self._plane(mask.source), (width, height), self._feather)
-        return np.bitwise_not(plane) if mask.inverted else plane
-
-    def _plane(self, source: MaskSource) -> NDArray[np.uint8]:
-        if id(source) not in self._planes:
-            self._planes[id(source)] = source.plane(self._photo)
-        return self._planes[id(source)]
-
-
-class _Composition:
-    """Shares each pixel of ``photo``, uint8 [H, W, 3], out among layers; what is left at the end is the photo's."""
-
-    def __init__(self, photo: NDArray[np.uint8]) -> None:
-        height, width = photo.shape[:2]
-        self._photo, self._rows = photo, list(strips(width, height))
-        self._left = pixel_array(height, width)
-        self._left[:] = 255
-        self._sum = pixel_array(height, width, 6).view(np.uint16)
-        self._sum[:] = 0
-
-    def share(self, mask: NDArray[np.uint8] | None) -> NDArray[np.uint8]:
-        """As much of ``mask``, uint8 [H, W] or None for all, as is left."""
-        return self._left.copy() if mask is None else np.minimum(mask, self._left)
-
-    def add(self, layer: NDArray[np.uint8], share: NDArray[np.uint8]) -> None:
-        for rows in self._rows:
-            # At most 255 * 255, which is below 2 ** 16, as all shares of a pixel together are 255.
-            self._sum[rows] += layer[rows] * share[rows, :, None].astype(np.uint16)
-            self._left[rows] -= share[rows]
-            self._forget(layer)
-
-    def finished(self) -> NDArray[np.uint8]:
-        result = pixel_array(*self._photo.shape)
-        for rows in self._rows:
-            total = self._sum[rows] + self._photo[rows] * self._left[rows, :, None].astype(np.uint16)
-            result[rows] = (total + np.uint16(127)) // np.uint16(255)
-            self._forget(result)
-        return result
-
-    def _forget(self, array: NDArray[np.uint8]) -> None:
-        for each in (array, self._photo, self._left, self._sum.view(np.uint8)):
-            forget(each)

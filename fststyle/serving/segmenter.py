@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -110,8 +111,8 @@ class PersonSegmenter:
             raise OptionError(f"classes are numbered from 0, got {', '.join(map(str, classes))}")
         self.path = Path(model)
         self.digest = segmenter_digest(self.path, normalize, classes)
-        self._classes = tuple(classes)
-        self._session, _ = open_session(self.path, device="cpu", threads=threads or default_threads())
+        self._classes, self._threads = tuple(classes), threads or default_threads()
+        self._session, _ = open_session(self.path, device="cpu", threads=self._threads)
         self._input, self._output = self._signature()
         if self._output.classes is not None or self._output.dtype in _INTEGERS:
             person_classes(None if self._output.dtype in _INTEGERS else self._output.classes, classes)
@@ -140,6 +141,12 @@ class PersonSegmenter:
         if not np.isfinite(planes).all():
             raise ModelError(f"the mask model {self.path} gives values that are no numbers; try another range")
         return levels(person_probability(planes, self._classes))
+
+    def side_by_side(self, pictures: int) -> PersonSegmenter:
+        """The same network for so many calls at a time, with as many threads in all as this one has."""
+        twin, threads = copy(self), max(1, self._threads - pictures + 1)
+        twin._session, _ = open_session(self.path, device="cpu", threads=threads)
+        return twin
 
     def _run(self, tensor: NDArray[Any]) -> NDArray[Any]:
         try:

@@ -160,6 +160,21 @@ class Stylizer:
             return picture.pixels if picture.alpha is None else np.dstack((picture.pixels, picture.alpha))
         return to_pillow(picture)
 
+    @property
+    def parts(self) -> tuple[Stylizer, ...]:
+        """Those of a network each that it is made of; here itself."""
+        return (self,)
+
+    @property
+    def shows_photo(self) -> bool:
+        """Whether pixels of the photo itself may be seen at full strength and with the style's colours."""
+        return False
+
+    @property
+    def masks_digest(self) -> str:
+        """Hexadecimal, of all that masks do to a result; empty where there are none."""
+        return ""
+
     def mixed(self, mix: Mix) -> Stylizer:
         """The same network with another mix of its styles; nothing is loaded for it.
 

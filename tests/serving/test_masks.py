@@ -6,7 +6,7 @@ from PIL import Image, ImageFilter
 
 import fststyle.strips
 from fststyle.errors import InputError, OptionError
-from fststyle.serving.masks import Mask, as_mask, check_feather, fitted, read_mask
+from fststyle.serving.masks import Mask, PictureMask, as_mask, check_feather, covers_all, fitted, read_mask
 
 PHOTO = np.zeros((30, 40, 3), np.uint8)
 
@@ -76,6 +76,27 @@ def test_a_mask_of_another_size_fits(size: tuple[int, int]) -> None:
 def test_a_mask_of_another_shape_is_refused_with_both_sizes(size: tuple[int, int]) -> None:
     with pytest.raises(InputError, match=rf"the mask has {size[0]} x {size[1]} pixels and the photo, upright, 40 x 30"):
         plane(as_mask(np.zeros(size[::-1], np.uint8)))
+
+
+def test_a_mask_of_the_full_size_fits_frames_that_were_scaled_to_even_sides() -> None:
+    mask = PictureMask(np.zeros((964, 1708), np.uint8))
+    mask.check_shape((428, 240))  # exactly 427 x 241
+    with pytest.raises(InputError, match="the video's frames 428 x 238"):
+        mask.check_shape((428, 238), "the video's frames")
+
+
+@pytest.mark.parametrize(
+    ("mask", "expected"),
+    [
+        (None, True),
+        (Mask(PictureMask(np.full((3, 4), 255, np.uint8))), True),
+        (Mask(PictureMask(np.zeros((3, 4), np.uint8)), inverted=True), True),
+        (Mask(PictureMask(np.full((3, 4), 254, np.uint8))), False),
+        (Mask(PictureMask(np.full((3, 4), 255, np.uint8)), inverted=True), False),
+    ],
+)
+def test_which_masks_cover_everything(mask: Mask | None, expected: bool) -> None:
+    assert covers_all(mask) == expected
 
 
 def test_scaling_does_not_ring() -> None:

@@ -172,6 +172,7 @@ def test_strips_of_a_large_picture_do_not_show(
     both = MaskedStylizer(tiny, ramp, regions=[(ramp[::-1].copy(), dawn)], feather=3)
     expected = both(photo)
     monkeypatch.setattr(fststyle.strips, "STRIP_PIXELS", 700)
+    both = MaskedStylizer(tiny, ramp, regions=[(ramp[::-1].copy(), dawn)], feather=3)  # which has no mask at hand yet
     np.testing.assert_array_equal(both(photo), expected)
 
 
@@ -217,6 +218,99 @@ def test_twins_keep_their_masks(dawn: Stylizer, dusk: Stylizer, photo: np.ndarra
     np.testing.assert_array_equal(weaker, masked(photo, strength=0.5, blend="network"))
     with pytest.raises(OptionError, match="the photo itself"):
         MaskedStylizer(None, regions=[(left, dawn)]).mixed(Mix({"dusk": 1}))
+
+
+def test_another_main_style_under_the_same_regions(
+    tiny: Stylizer, dawn: Stylizer, dusk: Stylizer, photo: np.ndarray, left: np.ndarray
+) -> None:
+    masked = MaskedStylizer(tiny, regions=[(left, dawn)])
+    np.testing.assert_array_equal(masked.over(dusk)(photo), MaskedStylizer(dusk, regions=[(left, dawn)])(photo))
+    assert masked.over(dusk).style.name == dusk.style.name
+    assert masked.style.name == "tiny"
+    faded = MaskedStylizer(dawn, left).with_style(dusk.style)
+    np.testing.assert_array_equal(faded(photo), MaskedStylizer(dusk, left)(photo))
+
+
+def test_without_a_main_style_none_is_put_in_its_place(
+    tiny: Stylizer, dawn: Stylizer, photo: np.ndarray, left: np.ndarray
+) -> None:
+    masked = MaskedStylizer(None, regions=[(left, dawn)])
+    assert masked.main is None
+    np.testing.assert_array_equal(masked.over(tiny)(photo), masked(photo))
+    with pytest.raises(OptionError, match="of which there is no pair"):
+        masked.with_style(dawn.style)
+
+
+def test_a_feather_can_be_told_in_pixels_of_another_size(tiny: Stylizer, photo: np.ndarray, left: np.ndarray) -> None:
+    for main in (tiny, None):
+        masked = MaskedStylizer(main, left if main else None, regions=[(left, tiny)], feather=8)
+        half = MaskedStylizer(main, left if main else None, regions=[(left, tiny)], feather=4)
+        np.testing.assert_array_equal(masked.over(tiny, 0.5)(photo), half(photo))
+
+
+def test_its_parts_are_all_its_networks(tiny: Stylizer, dawn: Stylizer, left: np.ndarray) -> None:
+    inner = MaskedStylizer(dawn, left, regions=[(left, None)])
+    assert MaskedStylizer(tiny, regions=[(left, inner), (left, dawn)]).parts == (tiny, dawn, dawn)
+    assert tiny.parts == (tiny,)
+
+
+def test_whether_the_photo_shows(tiny: Stylizer, dawn: Stylizer, left: np.ndarray) -> None:
+    white, black = np.full_like(left, 255), np.zeros_like(left)
+    assert not tiny.shows_photo
+    assert not MaskedStylizer(tiny, regions=[(left, dawn)]).shows_photo
+    assert not MaskedStylizer(tiny, white).shows_photo
+    assert not MaskedStylizer(None, regions=[(black, None), (white, tiny), (left, dawn)]).shows_photo
+    assert MaskedStylizer(tiny, left).shows_photo
+    assert MaskedStylizer(tiny, regions=[(left, None)]).shows_photo
+    assert MaskedStylizer(None, regions=[(left, tiny)]).shows_photo
+    assert MaskedStylizer(None, regions=[(white, MaskedStylizer(tiny, left))]).shows_photo
+
+
+def test_its_masks_digest_is_that_of_its_regions(tiny: Stylizer, dawn: Stylizer, left: np.ndarray) -> None:
+    digests = {
+        masked.masks_digest
+        for masked in (
+            MaskedStylizer(tiny, left),
+            MaskedStylizer(tiny, 255 - left),
+            MaskedStylizer(tiny, left, feather=1),
+            MaskedStylizer(tiny, regions=[(left, dawn)]),
+            MaskedStylizer(tiny, regions=[(left, None)]),
+        )
+    }
+    assert len(digests) == 5
+    assert MaskedStylizer(tiny, left.copy()).masks_digest in digests
+    assert tiny.masks_digest == ""
+
+
+def test_without_strength_nothing_is_run_but_a_mask_must_fit(
+    tiny: Stylizer, photo: np.ndarray, left: np.ndarray
+) -> None:
+    half = _Half()
+    np.testing.assert_array_equal(MaskedStylizer(tiny, Mask(half))(photo, strength=0), photo)
+    assert half.asked == 0
+    with pytest.raises(InputError, match="another shape"):
+        MaskedStylizer(tiny, left.T)(photo, strength=0)
+
+
+def test_side_by_side_the_styles_of_a_palette_share_its_network(
+    dawn: Stylizer, dusk: Stylizer, photo: np.ndarray, left: np.ndarray
+) -> None:
+    both = MaskedStylizer(dawn, regions=[(left, dusk)])
+    beside = both.side_by_side(2)
+    np.testing.assert_array_equal(beside(photo), both(photo))
+    first, second = (part.engine._session for part in beside.parts)
+    assert first is second
+    assert first is not dawn.engine._session
+
+
+def test_steady_masks_go_on_sharing_their_source(
+    tiny: Stylizer, dawn: Stylizer, photo: np.ndarray, left: np.ndarray
+) -> None:
+    half = _Half()
+    both = MaskedStylizer(tiny, left, regions=[(Mask(half), tiny), (Mask(half, inverted=True), dawn)])
+    steady = both.steady_masks()
+    np.testing.assert_array_equal(steady(photo), both(photo))
+    assert half.asked == 2
 
 
 def test_its_style_is_the_main_one_or_those_of_its_regions(tiny: Stylizer, dusk: Stylizer, left: np.ndarray) -> None:

@@ -1,5 +1,6 @@
 import functools
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -268,6 +269,14 @@ def test_options_are_checked(save: Save) -> None:
         PersonSegmenter(save(same()), normalize="imagnet")  # type: ignore[arg-type]
     with pytest.raises(OptionError, match="from 0"):
         PersonSegmenter(save(same()), classes=[-1])
+
+
+def test_pictures_side_by_side_have_the_same_masks(save: Save, photo: np.ndarray) -> None:
+    segmenter = PersonSegmenter(save(same()), threads=2)
+    photos = [np.roll(photo, 9 * number, axis=1) for number in range(8)]
+    with ThreadPoolExecutor(2) as pool:
+        planes = list(pool.map(segmenter.side_by_side(2).plane, photos))
+    np.testing.assert_array_equal(planes, [segmenter.plane(each) for each in photos])
 
 
 def test_digests(save: Save) -> None:
