@@ -51,6 +51,7 @@ export class CameraView {
       strength: strength.value / 100,
       keepColor: keepColor.checked,
       maxSize: Math.min(1024, this.#site.limits.max_size),
+      part: this.#site.where.part,
     };
   }
 
@@ -68,10 +69,10 @@ export class CameraView {
     meters.hidden = true;
   }
 
-  /** Another style, mix, strength or colouring from the next frame on. */
+  /** Another style, mix, strength, colouring or place from the next frame on. */
   update() {
-    const { style, strength: share, blend, keepColor: keep } = this.#look;
-    this.#live.set({ style, strength: share, blend, keep_color: keep });
+    const { style, strength: share, blend, keepColor: keep, part } = this.#look;
+    this.#live.set({ style, strength: share, blend, keep_color: keep, mask_part: part });
     if (!meters.hidden) say(`Live, after ${titleOf(this.#site.styles.chosen)}`);
   }
 

@@ -83,7 +83,7 @@ export class Live {
     socket?.close();
   }
 
-  /** Tells the server what to do from now on: style, strength, blend, keep_color, max_size. */
+  /** Tells the server what to do from now on: style, strength, blend, keep_color, max_size, mask_part. */
   set(look) {
     if (this.#socket?.readyState === WebSocket.OPEN) this.#socket.send(JSON.stringify(look));
   }

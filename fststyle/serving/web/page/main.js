@@ -12,6 +12,7 @@ import { Server } from "/page/server.js";
 import { Styles } from "/page/styles.js";
 import { titleOf } from "/page/titles.js";
 import { Viewer } from "/page/viewer.js";
+import { Where } from "/page/where.js";
 
 const byId = (id) => document.getElementById(id);
 const on = (id, event, listener) => byId(id).addEventListener(event, listener);
@@ -27,11 +28,16 @@ async function start() {
   }
 }
 
-function build(server, { styles: list, default: first, provider, limits }) {
+function build(server, { styles: list, default: first, mask_parts: parts, provider, limits }) {
   const painter = new Painter(server);
   const styles = new Styles(list, painter, () => chosen(), () => mixed());
   styles.chosen = first;
-  const site = { server, painter, styles, limits, provider };
+  const where = new Where(parts, {
+    moved: recolour,
+    softened: () => views.photo.paint(),
+    chosen: (file) => views.photo.mask(file),
+  });
+  const site = { server, painter, styles, where, limits, provider };
   const viewer = new Viewer();
   const views = { photo: new PhotoView(site, viewer), camera: new CameraView(site, viewer, withoutCamera) };
   let mode = "photo";
@@ -50,6 +56,11 @@ function build(server, { styles: list, default: first, provider, limits }) {
     else views.camera.update();
   }
 
+  function recolour() {
+    if (mode === "photo") views.photo.recolour();
+    else views.camera.update();
+  }
+
   function switchTo(wanted) {
     views[mode].leave();
     mode = wanted;
@@ -57,6 +68,7 @@ function build(server, { styles: list, default: first, provider, limits }) {
     document.body.dataset.mode = mode;
     document.body.dataset.stage = "empty";
     showStrength(viewer, mode, styles);
+    where.show(mode);
     for (const name of ["photo", "camera"]) byId(`mode-${name}`).setAttribute("aria-pressed", name === mode);
     for (const part of document.querySelectorAll("[data-only]")) part.hidden = part.dataset.only !== mode;
   }
@@ -92,15 +104,15 @@ function build(server, { styles: list, default: first, provider, limits }) {
   for (const id of ["mode-camera", "use-camera"]) on(id, "click", goLive);
   on("example", "click", () => hang(new Photo("example", drawExample(), limits)));
   on("paint-frame", "click", () => hang(views.camera.moment()));
-  on("keep-color", "change", () => (mode === "photo" ? views.photo.recolour() : views.camera.update()));
+  on("keep-color", "change", recolour);
   on("strength", "input", () => showStrength(viewer, mode, styles));
   on("blend", "change", mixed);
   acceptFiles(open);
   showWhatThereIs();
   label(styles.chosen);
   showStrength(viewer, mode, styles);
-  const where = /cpu/i.test(provider) ? "processor" : "graphics card";
-  byId("provider").textContent = `Painted on the ${where} (${provider}).`;
+  const device = /cpu/i.test(provider) ? "processor" : "graphics card";
+  byId("provider").textContent = `Painted on the ${device} (${provider}).`;
   styles.showPreviews(server);
 }
 

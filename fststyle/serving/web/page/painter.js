@@ -16,14 +16,20 @@ export class Painter {
     return photo === this.#photo && this.#kept.has(nameOf(look));
   }
 
-  /** `look` has style, blend, strength, keepColor and size; the answer a Blob and what {@link Server.stylize} says besides. */
+  /**
+   * `look` has style, blend, strength, keepColor, size and where, which is null for everywhere; the answer a Blob and what
+   * {@link Server.stylize} says besides.
+   */
   async paint(photo, look, options) {
     if (photo !== this.#photo) this.#forget(photo);
     const name = nameOf(look);
     const kept = this.#kept.get(name);
     if (kept) return kept;
-    const wanted = { ...look, maxSize: look.size, accept: photo.type };
-    const painted = await this.#server.stylize(await photo.body(look.size), wanted, options);
+    const { size, where } = look;
+    const place = where && { part: where.part, feather: where.feather * Math.min(size, photo.longerSide) };
+    const wanted = { ...look, ...place, maxSize: size, accept: photo.type };
+    const mask = await where?.mask?.body(size);
+    const painted = await this.#server.stylize(await photo.body(size), wanted, { ...options, mask });
     if (photo === this.#photo) this.#keep(name, painted);
     return painted;
   }
@@ -45,4 +51,5 @@ export class Painter {
   }
 }
 
-const nameOf = ({ size, keepColor, blend, strength, style }) => [size, keepColor, blend, strength, style].join(" ");
+const nameOf = ({ size, keepColor, blend, strength, style, where }) =>
+  [size, keepColor, blend, strength, style, where?.name].join(" ");

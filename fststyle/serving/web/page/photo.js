@@ -69,7 +69,7 @@ async function rescued(file, limits, rescue) {
 }
 
 /** An image element applies the EXIF orientation, in every browser. */
-async function decoded(blob) {
+export async function decoded(blob) {
   const image = new Image();
   image.src = URL.createObjectURL(blob);
   try {

@@ -1,5 +1,6 @@
 /** Photo mode: a photo on the wall, painted in the chosen style, to compare and to take along. */
 
+import { readMask } from "/page/mask.js";
 import { Problem, isAbort } from "/page/messages.js";
 import { clearProblem, say, tell } from "/page/notices.js";
 import { encode, fit, readPhoto } from "/page/photo.js";
@@ -23,7 +24,7 @@ export class PhotoView {
   #link = 0;
   #wantedSize;
 
-  /** `site` holds what the server has: server, painter, styles, limits, provider. */
+  /** `site` holds what the server has, and what is chosen of it: server, painter, styles, where, limits, provider. */
   constructor(site, viewer) {
     this.#site = site;
     this.#viewer = viewer;
@@ -54,6 +55,7 @@ export class PhotoView {
   }
 
   async hang(photo) {
+    if (photo !== this.photo) this.#site.where.forget();
     this.photo = photo;
     this.#offerSizes();
     this.#viewer.hang(photo.scaled(Number(size.value)), photo.name, photo);
@@ -73,6 +75,22 @@ export class PhotoView {
     this.#painting.abort();
   }
 
+  /** Takes a file as the mask of the photo; what there was before stays if it cannot be one. */
+  async mask(file) {
+    const { photo } = this;
+    if (!photo) return;
+    try {
+      const mask = await readMask(file, photo);
+      if (photo !== this.photo) return;
+      clearProblem();
+      this.#site.where.mask = mask;
+      this.recolour();
+    } catch (error) {
+      tell(error);
+    }
+  }
+
+  /** Other colours, or another place for the paint. */
   recolour() {
     if (!this.photo) return;
     this.#paintThumbnails();
@@ -84,7 +102,7 @@ export class PhotoView {
     if (!this.photo || document.body.dataset.mode !== "photo") return;
     const photo = this.photo;
     this.paint();
-    this.#site.styles.follow(photo, keepColor.checked, (look) => this.#glimpse(photo, look));
+    this.#site.styles.follow(photo, this.#manner, (look) => this.#glimpse(photo, look));
   }
 
   async paint() {
@@ -107,7 +125,7 @@ export class PhotoView {
   async #paintFully(signal) {
     const { painter, styles } = this.#site;
     const [photo, style] = [this.photo, styles.chosen];
-    const look = { ...styles.asked, keepColor: keepColor.checked, size: Number(size.value) };
+    const look = { ...styles.asked, ...this.#manner, size: Number(size.value) };
     this.#viewer.resize(photo.scaled(look.size));
     if (!painter.has(photo, look)) {
       say(`Painting after ${titleOf(style)}…`, { busy: true });
@@ -138,12 +156,16 @@ export class PhotoView {
 
   #paintThumbnails() {
     const photo = this.photo;
-    return this.#site.styles.paint(photo, keepColor.checked, (look) => this.#glimpse(photo, look));
+    return this.#site.styles.paint(photo, this.#manner, (look) => this.#glimpse(photo, look));
   }
 
   /** Whoever waits for the picture can have its thumbnail meanwhile. */
   #glimpse(photo, look) {
     if (!this.#painted) this.#impress(photo, look, this.#painting.signal).catch(() => {});
+  }
+
+  get #manner() {
+    return { keepColor: keepColor.checked, where: this.#site.where.asked };
   }
 
   /** Whether strength is a blend with the photo on this page, or a part of what the server paints. */

@@ -44,16 +44,13 @@ export class Server {
   }
 
   /**
-   * The picture in `body` (a Blob) in a style, with how long the network took in milliseconds (null if untold). Those
-   * with the lower `rank` go first; `busy(seconds)` is told when the server asks to wait.
+   * The picture in `body` (a Blob) in a style, with how long the network took in milliseconds (null if untold); where
+   * there is a `mask`, another Blob, only where that is white. Those with the lower `rank` go first; `busy(seconds)` is
+   * told when the server asks to wait.
    */
-  async stylize(body, look, { signal, rank = 1, busy } = {}) {
-    const options = {
-      method: "POST",
-      body,
-      signal,
-      headers: { "Content-Type": body.type, Accept: look.accept ?? "image/jpeg" },
-    };
+  async stylize(body, look, { signal, rank = 1, busy, mask } = {}) {
+    const headers = { Accept: look.accept ?? "image/jpeg", ...(!mask && { "Content-Type": body.type }) };
+    const options = { method: "POST", body: mask ? form(body, mask) : body, signal, headers };
     await this.#turn(rank, signal);
     try {
       const response = await this.#request(`/v1/stylize?${query(look)}`, options, busy);
@@ -135,7 +132,16 @@ function query(look) {
     keep_color: look.keepColor ?? false,
   });
   if (look.maxSize) query.set("max_size", look.maxSize);
+  if (look.part) query.set("mask_part", look.part);
+  if (look.feather) query.set("feather", look.feather);
   return query;
+}
+
+function form(image, mask) {
+  const form = new FormData();
+  form.set("image", image);
+  form.set("mask", mask);
+  return form;
 }
 
 /** Seconds after which to try again, or null where waiting would not help. */

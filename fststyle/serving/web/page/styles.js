@@ -75,19 +75,22 @@ export class Styles {
     for (const { mix } of this.#all) await mix?.showPreviews(server);
   }
 
-  /** The photo in every style, the chosen one first; `arrived(look)` is called for each. Those that fail say so. */
-  async paint(photo, keepColor, arrived) {
+  /**
+   * The photo in every style, the chosen one first; `manner` has keepColor and where, `arrived(look)` is called for each.
+   * Those that fail say so.
+   */
+  async paint(photo, manner, arrived) {
     this.#painting.abort();
     this.#painting = new AbortController();
     const { width, height } = photo.scaled(THUMBNAIL);
     for (const work of this.#all) work.wait(width / height);
-    const wanted = { photo, keepColor, arrived, signal: this.#painting.signal };
+    const wanted = { photo, manner, arrived, signal: this.#painting.signal };
     await Promise.all(this.#all.map((work) => this.#paintOne(work, wanted)));
   }
 
   /** The photo in the chosen mix while a hand moves sliders: one at a time, and only the newest is ever asked for. */
-  async follow(photo, keepColor, arrived) {
-    this.#newest = { photo, keepColor, arrived, signal: this.#painting.signal };
+  async follow(photo, manner, arrived) {
+    this.#newest = { photo, manner, arrived, signal: this.#painting.signal };
     if (this.#following) return;
     this.#following = true;
     while (this.#newest) {
@@ -98,8 +101,8 @@ export class Styles {
     this.#following = false;
   }
 
-  async #paintOne(work, { photo, keepColor, arrived, signal }) {
-    const look = { ...work.asked, keepColor, size: THUMBNAIL };
+  async #paintOne(work, { photo, manner, arrived, signal }) {
+    const look = { ...work.asked, ...manner, size: THUMBNAIL };
     try {
       const rank = work.input.checked ? MOST_URGENT : CAN_WAIT;
       const { blob } = await this.#painter.paint(photo, look, { signal, rank });

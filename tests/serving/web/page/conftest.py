@@ -79,6 +79,13 @@ def address_with_palette(style_files: list[Path], palette_file: Path) -> Iterato
 
 
 @pytest.fixture(scope="session")
+def address_with_mask_model(style_files: list[Path], person_model: Path) -> Iterator[str]:
+    """A server that takes red for a person."""
+    with serving(style_files, "--max-size", str(SERVED_SIZE), "--mask-model", str(person_model)) as address:
+        yield address
+
+
+@pytest.fixture(scope="session")
 def address_with_key(style_files: list[Path]) -> Iterator[str]:
     """A server that wants the key ``open sesame``."""
     with serving(style_files[:1], FSTSTYLE_API_KEY="open sesame") as address:

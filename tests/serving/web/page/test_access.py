@@ -113,8 +113,8 @@ def test_all_can_be_reached_with_tab_and_is_seen_to_be(page: Page, landscape: Pa
             break
         reached.append(found)
     assert [name for name, outline in reached if outline == "none"] == []
-    expected = ["skip", "mode-photo", "mode-camera", "compare", "strength", "keep-color", "size", "download"]
-    assert [name for name, _ in reached] == [*expected, "choose-other", "style"]
+    expected = ["skip", "mode-photo", "mode-camera", "compare", "strength", "keep-color", "choose-mask", "size"]
+    assert [name for name, _ in reached] == [*expected, "download", "choose-other", "style"]
 
 
 @pytest.mark.parametrize(("wish", "moves"), [("reduce", False), ("no-preference", True)])
