@@ -1,4 +1,4 @@
-"""Options that say where in a photo styles go: ``--mask``, ``--region`` and ``--mask-model``."""
+"""Options that say where in a picture styles go: ``--mask``, ``--region`` and ``--mask-model``."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from click.core import ParameterSource
 
 from fststyle.cli.mask_models import class_option, model_option, normalize_option
 from fststyle.errors import OptionError
-from fststyle.serving.masks import Mask, check_feather, read_mask
+from fststyle.serving.masks import Mask, check_feather, check_shapes, read_mask
 from fststyle.serving.regions import MaskedStylizer, region_style, regions_digest
 from fststyle.serving.segmenter import PARTS, Normalize, PersonSegmenter, segmenter_digest
 from fststyle.styles import PHOTO, StyleInfo, find_style
@@ -40,7 +40,7 @@ class _Area(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Masking:
-    """What the user asked for; ``style_given`` tells ``--style`` from its default."""
+    """What the user asked for; ``style_given`` tells ``--style``, or a timeline, from the default."""
 
     mask: Path | None
     regions: tuple[RegionOption, ...]
@@ -76,6 +76,11 @@ class Masking:
             return ()
         return tuple(names)
 
+    @property
+    def region_styles(self) -> list[str]:
+        """As they were written, without the photo."""
+        return [region.style for region in self.regions if region.style != PHOTO]
+
     def read(self, max_pixels: int) -> Masks:
         """Its masks and styles; whatever is wrong with them is raised here."""
         files: dict[str, Mask] = {}
@@ -91,6 +96,13 @@ class Masking:
         areas = [_Area(mask(main) if main else None, None)]
         areas += [_Area(mask(name), None if style == PHOTO else find_style(style)) for name, style in self.regions]
         return Masks(self, areas)
+
+    def as_json(self) -> dict[str, Any]:
+        """Where which style goes, for reports; nothing where there are no masks. ``mask`` None is the whole picture."""
+        if not self:
+            return {}
+        main = str(self.mask) if self.mask is not None else self._main_part()
+        return {"mask": main, "regions": [region._asdict() for region in self.regions]}
 
     def segmenter(self, threads: int | None) -> PersonSegmenter | None:
         if self.model is None:
@@ -121,22 +133,37 @@ class Masks:
 
         return regions_digest([(digest(area.mask), area.style) for area in self._areas], asked.feather)
 
+    def check_shapes(self, size: tuple[int, int], what: str) -> None:
+        """:class:`~fststyle.errors.InputError` if a mask does not fit pictures of ``size`` (width, height), which the
+        message calls ``what``.
+        """
+        check_shapes((area.mask for area in self._areas if isinstance(area.mask, Mask)), size, what)
+
+    def styles(self, main: Sequence[StyleInfo]) -> list[StyleInfo]:
+        """All there are, the main ones first.
+
+        :raises OptionError: there are none.
+        """
+        found = [*main, *(area.style for area in self._areas if area.style)]
+        if not found:
+            raise OptionError("all regions are the photo as it is, and no --style is given for the rest")
+        return found
+
     def results(self, main: list[StyleInfo]) -> list[StyleInfo]:
         """What results are named after: each main style, or the regions' where there is none."""
-        inside = [area.style for area in self._areas if area.style]
-        if main:
-            return main
-        if not inside:
-            raise OptionError("all regions are the photo as it is, and no --style is given for the rest")
-        return [region_style(inside)]
+        return main or [region_style(self.styles(main))]
 
     def over(
         self, main: Sequence[Stylizer], load: Callable[[Path], Stylizer], threads: int | None
     ) -> Sequence[Stylizer]:
         """Stylizers for the same photos with the regions over each; ``load`` is for networks not among ``main``."""
+        return self.masked(main, load, threads) if self._asked else main
+
+    def masked(
+        self, main: Sequence[Stylizer], load: Callable[[Path], Stylizer], threads: int | None
+    ) -> list[MaskedStylizer]:
+        """As :meth:`over`, for a :class:`Masking` that asks for something; one even where ``main`` is empty."""
         asked = self._asked
-        if not asked:
-            return main
         segmenter = asked.segmenter(threads)
         whole, *masks = (_mask(area.mask, segmenter) for area in self._areas)
         styled = self._region_stylizers(main, load)
@@ -159,7 +186,9 @@ class Masks:
 
 
 def mask_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Gives a command that has ``--style`` these options, as one argument ``masking``, a :class:`Masking`."""
+    """Gives a command that has ``--style``, and perhaps ``--timeline``, these options, as one argument ``masking``, a
+    :class:`Masking`.
+    """
     file = click.Path(path_type=Path)
     options = (
         click.option(
@@ -189,10 +218,11 @@ def mask_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(command)
     def with_masking(*arguments: Any, **others: Any) -> Any:
-        source = click.get_current_context().get_parameter_source("names")
+        sources = map(click.get_current_context().get_parameter_source, ("names", "style", "timeline"))
+        given = any(source not in (None, ParameterSource.DEFAULT) for source in sources)
         own = {name: others.pop(name) for name in ("mask", "feather", "model", "part", "normalize", "classes")}
         regions = tuple(parse_region(text) for text in others.pop("regions"))
-        masking = Masking(**own, regions=regions, style_given=source is not ParameterSource.DEFAULT)
+        masking = Masking(**own, regions=regions, style_given=given)
         return command(*arguments, **others, masking=masking)
 
     for option in reversed(options):

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from fststyle.cli.masking import Masking, mask_options
 from fststyle.cli.stylize import blend_option, device_options
 from fststyle.cli.timelines import MIX, style_and_timeline, timeline_option
 from fststyle.errors import OptionError
@@ -20,12 +21,13 @@ from fststyle.serving.look import Look
 from fststyle.serving.mix_timeline import MixTimeline, parse_time
 from fststyle.serving.stylizer import Stylizer
 from fststyle.serving.video_formats import CODECS, VideoSettings
-from fststyle.styles import DEFAULT_STYLE
+from fststyle.styles import DEFAULT_STYLE, find_style
 
 if TYPE_CHECKING:
     from fststyle.serving.look import Blend
     from fststyle.serving.providers import Device
-    from fststyle.serving.video import Progress, VideoReport
+    from fststyle.serving.video import VideoReport
+    from fststyle.serving.video_run import Progress
 
 _QUALITIES = ", ".join(f"{name} {codec.quality}" for name, codec in CODECS.items())
 
@@ -53,6 +55,7 @@ class _Seconds(click.ParamType[float]):
 @timeline_option("in INPUT")
 @click.option("--strength", type=float, default=Look.strength, show_default=True, help="0 the video, 1 the full style.")
 @blend_option
+@mask_options
 @click.option("--keep-color", is_flag=True, help="Keep the video's colours, take the style's light and strokes.")
 @click.option("--max-size", type=int, metavar="PIXELS", help="Scale down if the longer side is above this.")
 @click.option("--max-pixels", type=int, default=MAX_PIXELS, show_default=True, help="Refuse frames with more pixels.")
@@ -87,6 +90,7 @@ def video(
     threads: int | None,
     as_json: bool,
     force: bool,
+    masking: Masking,
 ) -> None:
     """Stylise the video INPUT and write OUT, whose suffix names its format.
 
@@ -95,13 +99,22 @@ def video(
     look = Look(strength=strength, blend=blend, keep_color=keep_color, max_size=max_size)
     style, moments = style_and_timeline(style, timeline)
     settings = VideoSettings(codec=codec, quality=quality, start=start, end=end, stabilize=stabilize)
+    masks, main = masking.read(max_pixels), masking.main((style,))
+    masks.styles([find_style(name) for name in main])  # says what is wrong with them before one is loaded
 
-    from fststyle.serving.video import check_video_target, stylise_video
+    from fststyle.serving.video import FRAMES, check_video_target, frame_size, stylise_video
 
     check_video_target(source, output, settings, force=force)
-    stylizer = Stylizer(style, device=device, threads=threads, max_pixels=max_pixels)
+    if masking:
+        masks.check_shapes(frame_size(source, settings, max_pixels=max_pixels), FRAMES)
+
+    def load(name: str | Path) -> Stylizer:
+        return Stylizer(name, device=device, threads=threads, max_pixels=max_pixels)
+
+    (stylizer,) = masks.over([load(name) for name in main], load, threads)
     if device == "auto" and not as_json:
-        click.echo(f"fststyle: {stylizer.engine.note}", err=True)
+        for note in dict.fromkeys(part.engine.note for part in stylizer.parts):
+            click.echo(f"fststyle: {note}", err=True)
     with _progress(shown=not as_json and sys.stderr.isatty()) as progress:
         report = stylise_video(
             stylizer,
@@ -115,7 +128,7 @@ def video(
             progress=progress,
         )
     if as_json:
-        click.echo(json.dumps(_as_json(source, stylizer, moments, report)))
+        click.echo(json.dumps(_as_json(source, stylizer, moments, masking, report)))
     else:
         _tell(source, report)
 
@@ -166,11 +179,14 @@ def _tell(source: Path, report: VideoReport) -> None:
         click.echo(f"fststyle: left out {report.skipped} frames that came no later than the one before", err=True)
 
 
-def _as_json(source: Path, stylizer: Stylizer, timeline: MixTimeline | None, report: VideoReport) -> dict[str, Any]:
+def _as_json(
+    source: Path, stylizer: Stylizer, timeline: MixTimeline | None, masking: Masking, report: VideoReport
+) -> dict[str, Any]:
     return {
         "input": str(source),
         "output": str(report.output),
         **({"style": stylizer.style.name} if timeline is None else {"timeline": str(timeline)}),
+        **masking.as_json(),
         "size": report.size,
         "frames": report.frames,
         "skipped": report.skipped,

@@ -4,35 +4,32 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import closing
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from heapq import merge
 from itertools import islice
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 from fststyle.atomic import atomic_path, check_output
 from fststyle.errors import OptionError
 from fststyle.images import MAX_PIXELS
-from fststyle.serving.channel import Channel, beside
 from fststyle.serving.engine import Weights
 from fststyle.serving.ffmpeg import av
 from fststyle.serving.look import Look
 from fststyle.serving.mix_timeline import Fade, MixTimeline
+from fststyle.serving.regions import MaskedStylizer
 from fststyle.serving.shared_network import check_blend
 from fststyle.serving.stylizer import Stylizer
 from fststyle.serving.video_formats import Target, VideoSettings, target_for
 from fststyle.serving.video_network import FrameNetwork
 from fststyle.serving.video_reader import Frame, VideoInfo, VideoReader
 from fststyle.serving.video_resume import Partial, SegmentWriter, decisive_facts, reserved
+from fststyle.serving.video_run import Progress, Run
 from fststyle.serving.video_writer import VideoWriter, lone_encoder
 
-Item: TypeAlias = "Frame | av.Packet[av.stream.Stream]"
-Progress = Callable[[int, int | None], None]
-"""Called after each frame with how many are done and how many there will be, as far as the file says."""
-# Between two threads wait up to 4 frames, enough to even out their pace; packets of sound are many and small.
-_CAPACITY, _FRAME, _PACKET = 256, 64, 1
+FRAMES = "the video's frames, upright,"
+"""What messages call them."""
 _MEMORY = 48
 """Frames after which what came before them weighs less than a level in a stabilised picture (0.85^48 * 255 = 0.1)."""
 
@@ -81,20 +78,23 @@ def stylise_video(
     other streams and metadata are left out. Frames have 8 bits a channel, no alpha, and are taken as they are stored:
     interlaced ones are not taken apart.
 
-    ``timeline`` mixes the styles of ``stylizer``'s palette by the time in ``source``, whatever its own mix is.
+    ``timeline`` mixes the styles of ``stylizer``'s palette by the time in ``source``, whatever its own mix is; of a
+    :class:`~fststyle.serving.regions.MaskedStylizer` those of its main style. Its masks are laid over every frame.
 
     With ``resume`` what is done is kept in a hidden folder beside ``output`` until that is whole, however the run
     ends: the next call goes on from there, if the file, the style, the timeline, the look and the settings are the
     same. It has to be given from the first call on.
 
-    :raises InputError: ``source`` cannot be read, is no video, is damaged or cut short.
+    :raises InputError: ``source`` cannot be read, is no video, is damaged or cut short; a mask has not the
+        frames' shape.
     :raises OutputError: ``output`` cannot be written, or exists and ``force`` is false.
     :raises OptionError: an unknown suffix or codec, or sound that ``output`` cannot hold.
     :raises DependencyError: FFmpeg lacks the encoder.
     :raises StyleNotFoundError: ``timeline`` has a style that ``stylizer``'s palette has not.
     """
     target = check_video_target(source, output, settings, force=force)
-    check_blend(stylizer.style, look)
+    for part in stylizer.parts:
+        check_blend(part.style, look)
     fade = timeline.over(stylizer.style.styles) if timeline is not None else None
     started, threads = time.perf_counter(), stylizer.engine.threads
     reader = VideoReader(
@@ -103,12 +103,15 @@ def stylise_video(
         max_size=look.max_size,
         max_pixels=stylizer.max_pixels,
         threads=threads,
-        quick=look.strength == 1 and not look.keep_color,  # nothing of the frame itself is shown
+        # Nothing of the frame itself is shown then.
+        quick=look.strength == 1 and not look.keep_color and not stylizer.shows_photo,
     )
     with reader:
+        if isinstance(stylizer, MaskedStylizer):
+            stylizer.check_shape(reader.info.size, FRAMES)
         own, weights = replace(look, max_size=None), _weights(fade, reader.info, settings)
         network = FrameNetwork(stylizer, own, reader.info.size, stabilize=settings.stabilize, weights=weights)
-        run = _Run(network, reader.info)
+        run = Run(network, reader.info)
         job = _Job(reader, target, output, force=force, threads=threads, run=run, progress=progress)
         if resume:
             with reserved(output):
@@ -150,7 +153,7 @@ class _Job:
         *,
         force: bool,
         threads: int,
-        run: _Run,
+        run: Run,
         progress: Progress | None,
     ) -> None:
         self._reader, self._target, self._output = reader, target, output
@@ -208,6 +211,12 @@ class _Job:
         return VideoWriter(path, self._target, self._reader.info, threads=self._threads, shown=self._output)
 
 
+def frame_size(source: Path, settings: VideoSettings, *, max_pixels: int) -> tuple[int, int]:
+    """Width and height of the frames, upright; errors as :class:`~fststyle.serving.video_reader.VideoReader`."""
+    with VideoReader(source, settings, max_size=None, max_pixels=max_pixels, threads=1) as reader:
+        return reader.info.size
+
+
 def check_video_target(source: Path, output: Path, settings: VideoSettings, *, force: bool) -> Target:
     """Everything about the output that can be known before the style is loaded; errors as :func:`stylise_video`."""
     target = target_for(output, settings)
@@ -243,59 +252,3 @@ def _marked(packets: Iterable[av.Packet[Any]], is_frame: bool) -> Iterator[tuple
 def _decoding_time(marked: tuple[av.Packet[Any], bool]) -> Fraction:
     packet, _ = marked
     return (packet.dts or 0) * packet.time_base
-
-
-def _weight(item: Item) -> int:
-    return _FRAME if isinstance(item, Frame) else _PACKET
-
-
-class _Run:
-    """The middle of the road and its two neighbours. The thread that calls waits for the network, and is where a
-    signal's exception arrives; it stops the others.
-    """
-
-    def __init__(self, network: FrameNetwork, info: VideoInfo) -> None:
-        self.network, self._expected = network, info.frames
-        self.frames, self.end = 0, 0
-        self._known = 0
-
-    def go_on(self, first: int, known: int, end: int) -> None:
-        """The frames come from number ``first`` on, and only from ``known`` on they are written: those between are what
-        smoothing over time has to see again. ``end`` is the time at which the known ones end.
-        """
-        self.frames, self._known, self.end = first, known, end
-
-    def all(self, source: Iterable[Item], write: Callable[[Item], None], progress: Progress | None) -> None:
-        """Read, stylise and write everything; the first error of any part is raised once all have stopped."""
-        decoded, stylised = Channel(_CAPACITY, _weight), Channel(_CAPACITY, _weight)
-        with (
-            beside(lambda: self._decode(source, decoded), decoded),
-            beside(lambda: self._encode(stylised, write), stylised),
-            closing(self.network.run(decoded)) as made,
-        ):
-            for item in made:
-                if not isinstance(item, Frame):
-                    stylised.put(item)
-                    continue
-                self.frames += 1
-                self.end = max(self.end, item.pts + item.duration)
-                if self.frames > self._known:
-                    stylised.put(item)
-                if progress is not None:
-                    progress(self.frames, self._expected)
-            stylised.finish()
-
-    def _decode(self, source: Iterable[Item], decoded: Channel[Item]) -> None:
-        items = iter(source)
-        while True:
-            with self.network.stages.measure("decode"):
-                item = next(items, None)
-            if item is None:
-                decoded.finish()
-                return
-            decoded.put(item)
-
-    def _encode(self, stylised: Channel[Item], write: Callable[[Item], None]) -> None:
-        for item in stylised:
-            with self.network.stages.measure("encode"):
-                write(item)

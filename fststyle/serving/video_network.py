@@ -107,12 +107,12 @@ def frames_at_once(stylizer: Stylizer, size: tuple[int, int]) -> int:
     """How many frames of ``size`` (width, height) are best in work: on the processor one for each thread, up to four,
     as far as there is memory; on a GPU one.
     """
-    if stylizer.engine.provider != CPU:
+    if any(part.engine.provider != CPU for part in stylizer.parts):
         return 1
-    count, pixels = min(_MOST, stylizer.engine.threads), size[0] * size[1]
-    while count > 1 and not fits(
-        stylizer.style.path, (count + 1) * pixels
-    ):  # one more, for all that is not the network
+    networks = {part.style.path for part in stylizer.parts}
+    count, pixels = min(_MOST, stylizer.engine.threads), len(networks) * size[0] * size[1]
+    # One frame more, for all that is not the network. Networks that run one after the other all hold their memory.
+    while count > 1 and not all(fits(network, (count + 1) * pixels) for network in networks):
         count -= 1
     return count
 

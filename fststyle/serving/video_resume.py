@@ -57,6 +57,7 @@ def decisive_facts(
         "weights": [[time, *row] for time, row in zip(fade.times, fade.weights.tolist(), strict=True)]
         if fade is not None
         else [float(weight) for weight in stylizer.engine.weights],
+        "masks": stylizer.masks_digest,
         "look": asdict(look),
         "settings": asdict(settings),
         "target": [target.container.name, target.codec_name, target.quality],

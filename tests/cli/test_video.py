@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 av = pytest.importorskip("av")
 
@@ -233,3 +234,87 @@ def test_what_no_palette_can_do_is_one_line(
     assert message in printed.err
     assert printed.err.count("\n") == 1
     assert not (tmp_path / "out.mp4").exists()
+
+
+@pytest.fixture
+def masks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """``left.png`` has the clip's shape, ``tall.png`` has not; they lie where the command runs."""
+    monkeypatch.chdir(tmp_path)
+    left = np.zeros((24, 32), np.uint8)
+    left[:, :16] = 255
+    Image.fromarray(left).save("left.png")
+    Image.fromarray(left.T.copy()).save("tall.png")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "style", "mask", "regions"),
+    [
+        (["--style", "tiny", "--mask", "left.png", "--feather", "2"], "tiny", "left.png", []),
+        (["--style", "tiny", "--region", "left.png=dawn"], "tiny", None, [("left.png", "dawn")]),
+        (
+            ["--region", "left.png=dawn:1,dusk:3", "--region", "left.png=tiny", "--stabilize"],
+            "dawn:1,dusk:3+tiny",
+            None,
+            [("left.png", "dawn:1,dusk:3"), ("left.png", "tiny")],
+        ),
+    ],
+)
+def test_masks(
+    palette: Path,
+    masks: None,
+    clip: Path,
+    arguments: list[str],
+    style: str,
+    mask: str | None,
+    regions: list[tuple[str, str]],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["video", "clip.mp4", "-o", "out.mp4", "--device", "cpu", "--threads", "1", "--json", *arguments]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert (told["style"], told["mask"]) == (style, mask)
+    assert [tuple(region.values()) for region in told["regions"]] == regions
+    assert {"mask", "compose"} <= told["milliseconds"].keys()
+    assert frames_in(Path("out.mp4")) == 8
+
+
+def test_a_timeline_over_a_region(palette: Path, masks: None, clip: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    options = ["--timeline", "0 dawn; 0.5 dusk", "--region", "left.png=photo", "--device", "cpu", "--json"]
+    assert main(["video", "clip.mp4", "-o", "out.mp4", *options]) == 0
+    assert json.loads(capsys.readouterr().out)["timeline"] == "0 dawn:1; 0.5 dusk:1"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["--mask", "tall.png"], 3, "tall.png has 24 x 32 pixels and the video's frames, upright, 64 x 48"),
+        (["--region", "tall.png=tiny"], 3, "a mask may have another size, but not another shape"),
+        (["--mask", "none.png"], 3, "cannot read none.png"),
+        (["--region", "left.png=photo"], 2, "all regions are the photo as it is"),
+        (["--region", "left.png=tinny"], 5, "did you mean 'tiny'?"),
+        (["--region", "person=tiny"], 2, "person is what a --mask-model finds"),
+        (["--mask-model", "m.onnx"], 6, "cannot read the mask model m.onnx"),
+        (["--style", "dawn", "--region", "left.png=tiny", "--blend", "network"], 2, "tiny is a network of one style"),
+    ],
+)
+def test_masks_that_cannot_be_are_one_line(
+    palette: Path,
+    masks: None,
+    clip: Path,
+    arguments: list[str],
+    code: int,
+    message: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["video", "clip.mp4", "-o", "out.mp4", "--device", "cpu", "--resume", "--json", *arguments]) == code
+    printed = capsys.readouterr()
+    assert message in printed.err
+    assert printed.err.count("\n") == 1
+    assert not list(Path().glob("*out*"))
+
+
+def test_a_mask_is_refused_before_a_style_is_loaded(
+    masks: None, clip: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("fststyle.cli.video.Stylizer", None)  # whoever makes one fails
+    assert video("clip.mp4", "-o", "out.mp4", "--mask", "tall.png") == 3
+    assert "another shape" in capsys.readouterr().err

@@ -14,6 +14,7 @@ from fststyle.errors import InputError
 from fststyle.images import Picture
 from fststyle.serving import video_network
 from fststyle.serving.look import Look
+from fststyle.serving.regions import MaskedStylizer
 from fststyle.serving.shared_network import with_weights
 from fststyle.serving.stages import Stages
 from fststyle.serving.stylizer import Stylizer
@@ -122,9 +123,23 @@ def test_fewer_where_memory_is_short(stylizer: Stylizer, monkeypatch: pytest.Mon
     assert frames_at_once(stylizer, SIZE) == 1
 
 
-def test_a_gpu_gets_one_frame_at_a_time(stylizer: Stylizer, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_networks_of_several_regions_share_the_memory(
+    stylizer: Stylizer, palette_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mask = np.zeros((SIZE[1], SIZE[0]), np.uint8)
+    palette = Stylizer(palette_file, device="cpu", threads=3)
+    both = MaskedStylizer(stylizer, regions=[(mask, palette), (mask, palette)])
+    monkeypatch.setattr(video_network, "fits", lambda model, pixels: pixels <= 2 * 3 * SIZE[0] * SIZE[1])
+    assert (frames_at_once(stylizer, SIZE), frames_at_once(both, SIZE)) == (3, 2)
+
+
+def test_a_gpu_gets_one_frame_at_a_time(
+    stylizer: Stylizer, tiny_style_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(stylizer.engine, "provider", "CUDAExecutionProvider")
     assert frames_at_once(stylizer, SIZE) == 1
+    beside = MaskedStylizer(Stylizer(tiny_style_file, device="cpu", threads=3), regions=[(np.zeros((4, 5)), stylizer)])
+    assert frames_at_once(beside, SIZE) == 1
 
 
 @pytest.mark.parametrize("stabilize", [False, True])
