@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from types import FrameType
@@ -11,19 +12,23 @@ from typing import TYPE_CHECKING
 
 import click
 
+from fststyle.cli.masking import Masking, mask_options
 from fststyle.cli.sizes import Size
 from fststyle.cli.stylize import blend_option, device_options
 from fststyle.cli.timelines import MIX, style_and_timeline, timeline_option
+from fststyle.images import MAX_PIXELS
 from fststyle.serving.look import Look
 from fststyle.serving.stylizer import Stylizer
 from fststyle.signals import Terminated, signals_handled
 from fststyle.styles import DEFAULT_STYLE, find_style
 
 if TYPE_CHECKING:
+    from fststyle.cli.masking import Masks
     from fststyle.serving.camera import Wishes
     from fststyle.serving.camera_session import Session
     from fststyle.serving.look import Blend
     from fststyle.serving.providers import Device
+    from fststyle.serving.regions import MaskedStylizer
 
 
 class _Signals:
@@ -65,6 +70,7 @@ class _Signals:
     "--strength", type=float, default=Look.strength, show_default=True, help="0 the camera, 1 the full style."
 )
 @blend_option
+@mask_options
 @click.option("--keep-color", is_flag=True, help="Keep the camera's colours, take the style's light and strokes.")
 @click.option("--mirror", is_flag=True, help="Show it as a mirror would.")
 @click.option("--stabilize", is_flag=True, help="Less flicker: smooth over time where the picture stands still.")
@@ -110,10 +116,12 @@ def webcam(
     threads: int | None,
     as_json: bool,
     force: bool,
+    masking: Masking,
 ) -> None:
     """Stylise a camera live, in a window; the key h lists the others.
 
-    Always the newest frame: what a slow network has no time for is dropped and never queued.
+    Always the newest frame: what a slow network has no time for is dropped and never queued. A mask is laid over the
+    picture as it is shown, in the mirror too.
     """
     from fststyle.serving.camera import Wishes, check_every_frame
     from fststyle.serving.camera_loop import Controls, LiveSettings
@@ -125,6 +133,7 @@ def webcam(
 
     controls = Controls(Look(strength=strength, blend=blend, keep_color=keep_color), mirror)
     style, moments = style_and_timeline(style, timeline)
+    masks, main = masking.read(MAX_PIXELS), masking.main((style,))
     wishes = Wishes(size=size, rate=camera_fps, paced=not every_frame)
     settings = LiveSettings(
         max_size=max_size,
@@ -145,28 +154,43 @@ def webcam(
     def load(name: str | Path) -> Stylizer:
         return Stylizer(name, device=device, threads=threads)
 
-    first = opening_key(moments) if moments is not None else style_key(style)
-    check_blend(find_style(first), controls.look)
+    for each in masks.styles([find_style(name) for name in main]):
+        check_blend(each, controls.look)
+    # Where no style is for all that no region covers, the first region's is shown when a key takes the masks away.
+    wanted = main[0] if main else masking.region_styles[0]
+    first = opening_key(moments) if moments is not None else style_key(wanted)
     signals = _Signals()
     with signals_handled(signals.handle), StyleShelf(first, load) as shelf:
         if device == "auto" and not as_json:
             click.echo(f"fststyle: {shelf.current.engine.note}", err=True)
         keep = Keep(folder=folder, record=record, force=force, virtual_camera=virtual_camera)
+        masked = _masked(masks, shelf.current, main, load, threads) if masking else None
         try:
-            with open_session(source, wishes, shelf, controls, settings, keep) as session:
+            with open_session(source, wishes, shelf, controls, settings, keep, masked) as session:
                 signals.session = session
                 (run_headless if headless else run_window)(session)
         finally:
             if signals.session is not None:  # a camera that was unplugged has a tale to tell, too
-                _report(signals.session, wishes, as_json=as_json)
+                _report(signals.session, wishes, masking, as_json=as_json)
     signals.check()
 
 
-def _report(session: Session, wishes: Wishes, *, as_json: bool) -> None:
+def _masked(
+    masks: Masks, current: Stylizer, main: tuple[str, ...], load: Callable[[Path], Stylizer], threads: int | None
+) -> MaskedStylizer:
+    """The regions, over the ``current`` style if there is a ``main`` one."""
+    (masked,) = masks.masked(
+        [current] if main else [], lambda path: current if path == current.style.path else load(path), threads
+    )
+    return masked
+
+
+def _report(session: Session, wishes: Wishes, masking: Masking, *, as_json: bool) -> None:
     figures = session.live.figures.to_dict()
     camera, shelf = session.live.camera, session.live.shelf
     if as_json:
-        facts = {"camera": camera.name, "size": camera.size, "style": shelf.current.style.name}
+        style = session.live.shown(shelf.current).style.name
+        facts = {"camera": camera.name, "size": camera.size, "style": style, **masking.as_json()}
         if session.live.timeline is not None:
             facts["timeline"] = str(session.live.timeline)
         kept = {

@@ -54,6 +54,10 @@ def mirror(session: Session) -> None:
     session.toggle_mirror()
 
 
+def masks(session: Session) -> None:
+    session.toggle_masks()
+
+
 def take_snapshot(session: Session) -> None:
     session.take_snapshot()
 
@@ -88,6 +92,7 @@ KEYS: tuple[Key, ...] = (
     Key(("-", "down"), "less style", weaker),
     Key(("c",), "original colours", original_colours),
     Key(("m",), "mirror", mirror),
+    Key(("k",), "masks on/off", masks),
     Key(("s", "space"), "snapshot", take_snapshot),
     Key(("r",), "record on/off", record),
     Key(("f", "F11"), "fullscreen", fullscreen),

@@ -19,9 +19,10 @@ from fststyle.serving.camera_figures import Figures
 from fststyle.serving.camera_opencv import cv2
 from fststyle.serving.camera_pace import SizeController, patience
 from fststyle.serving.camera_slot import EndedError, Newest
-from fststyle.serving.camera_styles import StyleShelf
+from fststyle.serving.camera_styles import StyleShelf, run_once
 from fststyle.serving.look import Look
 from fststyle.serving.mix_timeline import MixTimeline
+from fststyle.serving.regions import MaskedStylizer
 from fststyle.serving.shared_network import can_blend, with_weights
 from fststyle.serving.stabilize import Stabilizer
 from fststyle.serving.stages import Stages
@@ -61,12 +62,13 @@ class LiveSettings:
 @dataclass
 class Controls:
     """What may change while the picture runs; each is read once a frame. ``timeline``: whether the one of the settings
-    is followed.
+    is followed; ``masks``: whether those that there are are used.
     """
 
     look: Look
     mirror: bool = False
     timeline: bool = True
+    masks: bool = True
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,7 +91,18 @@ class Live:
     and must return at once; the tuple may be replaced at any time.
     """
 
-    def __init__(self, camera: Camera, shelf: StyleShelf, controls: Controls, settings: LiveSettings) -> None:
+    def __init__(
+        self,
+        camera: Camera,
+        shelf: StyleShelf,
+        controls: Controls,
+        settings: LiveSettings,
+        masked: MaskedStylizer | None = None,
+    ) -> None:
+        """``masked``: regions, and a mask of the main style, which is then always the shelf's, unless it has none. They
+        are laid over the picture as it is shown, in the mirror too; feathers are in pixels of the camera's size.
+        """
+        self.masked = masked.steady_masks() if masked is not None and settings.stabilize else masked
         self.camera, self.shelf, self.controls = camera, shelf, controls
         self.figures = Figures()
         self.sinks: tuple[Callable[[View], None], ...] = ()
@@ -104,12 +117,15 @@ class Live:
         self._controller = SizeController(highest, settings.target_fps)
         self._busy: deque[float] = deque(maxlen=_RECENT)
         self._intervals: deque[float] = deque(maxlen=_RECENT)
-        self._stabilizer, self._steady = Stabilizer(), (shelf.current, controls.look, controls.mirror)
+        self._stabilizer, self._steady = Stabilizer(), (shelf.current, replace(controls))
         self._capture = threading.Thread(target=self._read, daemon=True)
         self._worker = threading.Thread(target=self._work, daemon=True)
 
     def __enter__(self) -> Live:
-        self.shelf.warm_up(fitted(self.camera.size, self._controller.side))
+        size = fitted(self.camera.size, self._controller.side)
+        self.shelf.warm_up(size)
+        for part in self.masked.parts if self.masked is not None else ():
+            run_once(part, size)
         self.figures.begin()
         self._capture.start()
         self._worker.start()
@@ -124,6 +140,15 @@ class Live:
     @property
     def follows_timeline(self) -> bool:
         return self.timeline is not None and self.controls.timeline
+
+    def shown(self, stylizer: Stylizer) -> Stylizer:
+        """What is seen of a style on the shelf: that under the masks, if there are any."""
+        return self._shown(stylizer, self.controls)
+
+    def _shown(self, stylizer: Stylizer, controls: Controls) -> Stylizer:
+        if self.masked is None or not controls.masks:
+            return stylizer
+        return self.masked.over(stylizer, self._controller.side / max(self.camera.size))
 
     def release(self) -> None:
         """Close a camera that was never used; one that was is closed by the thread that used it."""
@@ -198,16 +223,18 @@ class Live:
 
     def _stylise(self, shot: Shot) -> View:
         started = time.perf_counter()
-        stylizer, look, mirror = self.shelf.current, self.controls.look, self.controls.mirror
-        shown = self._on_timeline(shot) or stylizer
-        if look.blend == "network" and not can_blend(shown.style):  # a style that came by a key: the picture goes on
+        stylizer, controls = self.shelf.current, replace(self.controls)
+        look = controls.look
+        shown = self._shown(self._on_timeline(shot) or stylizer, controls)
+        # Of a style that came by a key: the picture goes on.
+        if look.blend == "network" and not all(can_blend(part.style) for part in shown.parts):
             look = replace(look, blend="pixels")
-        photo = np.asarray(cv2.flip(shot.pixels, 1), np.uint8) if mirror else shot.pixels
+        photo = np.asarray(cv2.flip(shot.pixels, 1), np.uint8) if controls.mirror else shot.pixels
         small = scaled(photo, fitted(self.camera.size, self._controller.side))
         stages = Stages()
         pixels = shown.stylise(Picture(small), replace(look, max_size=None), stages).pixels
         if self._settings.stabilize:
-            pixels = self._steadied((stylizer, look, mirror), small, pixels)
+            pixels = self._steadied((stylizer, controls), small, pixels)
         pixels = scaled(pixels, self.camera.size)
         took = time.perf_counter() - started
         if look.strength > 0:
@@ -224,7 +251,7 @@ class Live:
             return None
         return with_weights(self._palette, self._fade.around(shot.at - self._first_at))
 
-    def _steadied(self, state: tuple[Stylizer, Look, bool], photo: Pixels, pixels: Pixels) -> Pixels:
+    def _steadied(self, state: tuple[Stylizer, Controls], photo: Pixels, pixels: Pixels) -> Pixels:
         if state != self._steady:  # the past is of another look
             self._stabilizer, self._steady = Stabilizer(), state
         return self._stabilizer(photo, pixels)

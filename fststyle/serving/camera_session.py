@@ -14,6 +14,7 @@ from fststyle.serving.camera_loop import Controls, Live, LiveSettings, View
 from fststyle.serving.camera_record import RECORDING_SUFFIX, Recorder, Recording, free_name, snapshot
 from fststyle.serving.camera_styles import StyleShelf
 from fststyle.serving.camera_virtual import VirtualCamera
+from fststyle.serving.regions import MaskedStylizer
 
 STRENGTH_STEP = 0.1
 FADE_STEP = 0.1
@@ -36,18 +37,26 @@ class Keep:
 
 @contextmanager
 def open_session(
-    source: str, wishes: Wishes, shelf: StyleShelf, controls: Controls, settings: LiveSettings, keep: Keep
+    source: str,
+    wishes: Wishes,
+    shelf: StyleShelf,
+    controls: Controls,
+    settings: LiveSettings,
+    keep: Keep,
+    masked: MaskedStylizer | None = None,
 ) -> Iterator[Session]:
-    """A session that runs while the block does.
+    """A session that runs while the block does; ``masked`` as in :class:`~fststyle.serving.camera_loop.Live`.
 
-    :raises InputError: the camera ``source`` cannot be used.
+    :raises InputError: the camera ``source`` cannot be used, or a mask has not its picture's shape.
     :raises OutputError: the recording cannot be written; what was recorded before another error is kept.
     :raises DependencyError: pyvirtualcam is missing.
     :raises DeviceError: there is no virtual camera, or no memory for the network.
     """
     camera = open_camera(source, wishes)
-    live = Live(camera, shelf, controls, settings)
+    live = Live(camera, shelf, controls, settings, masked)
     try:
+        if masked is not None:
+            masked.check_shape(camera.size, f"the picture of {camera.name}")
         virtual = VirtualCamera(camera.size, camera.rate) if keep.virtual_camera else None
         with Session(live, folder=keep.folder, every_frame=settings.every_frame, virtual=virtual) as session:
             if keep.record is not None:
@@ -117,15 +126,20 @@ class Session:
         self.leaving = True
 
     def step_style(self, by: int) -> None:
-        """Ends the timeline, as :meth:`fade_style`: the style is now the user's."""
+        """Ends the timeline, as :meth:`fade_style`: the style is now the user's.
+
+        :raises OptionError: there is no style but the regions'.
+        """
+        self._check_main()
         self.live.shelf.step(by)
         self.live.controls.timeline = False
 
     def fade_style(self, by: float) -> None:
         """Go ``by`` of the way to the next style in the row, or back where that is negative.
 
-        :raises OptionError: the two are not of one palette.
+        :raises OptionError: the two are not of one palette, or there is no style but the regions'.
         """
+        self._check_main()
         self.live.shelf.fade(by)
         self.live.controls.timeline = False
 
@@ -146,6 +160,12 @@ class Session:
 
     def toggle_mirror(self) -> None:
         self.live.controls.mirror = not self.live.controls.mirror
+
+    def toggle_masks(self) -> None:
+        """:raises OptionError: there are none."""
+        if self.live.masked is None:
+            raise OptionError("there are no masks; --mask, --region and --mask-model give them")
+        self.live.controls.masks = not self.live.controls.masks
 
     def take_snapshot(self) -> None:
         """Of the picture shown last; :class:`~fststyle.errors.OutputError` if it cannot be written."""
@@ -177,6 +197,11 @@ class Session:
         if made is not None:
             self.recordings.append(made)
             self.tell(f"saved {made.path}")
+
+    def _check_main(self) -> None:
+        masked = self.live.masked
+        if masked is not None and masked.main is None and self.live.controls.masks:
+            raise OptionError("no --style is given for what no region covers, so that there is none to change")
 
     def _connect(self) -> None:
         recorder, virtual = self._recorder, self._virtual

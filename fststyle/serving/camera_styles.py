@@ -60,7 +60,7 @@ class StyleShelf:
     def warm_up(self, size: tuple[int, int]) -> None:
         """Run the current style once at ``size`` (width, height), as every style that is loaded from now on."""
         self._size = size
-        _run_once(self.current, size)
+        run_once(self.current, size)
 
     def step(self, by: int) -> None:
         """Ask for the style ``by`` places on in the row, which goes around; asked again, only the last one comes. From
@@ -119,7 +119,7 @@ class StyleShelf:
         stylizer = self._warm.get(style.path)
         if stylizer is None:
             stylizer = self._load(name)
-            _run_once(stylizer, self._size)
+            run_once(stylizer, self._size)
             self._warm[style.path] = stylizer
         self._warm.move_to_end(style.path)
         while len(self._warm) > _KEPT:
@@ -141,7 +141,8 @@ def _called(name: str | Path) -> str:
 def _nobody(text: str) -> None: ...
 
 
-def _run_once(stylizer: Stylizer, size: tuple[int, int]) -> None:
+def run_once(stylizer: Stylizer, size: tuple[int, int]) -> None:
+    """What comes first takes longest; ``size``: width and height of the pictures to come."""
     stylizer.engine(np.zeros((1, size[1], size[0], 3), np.uint8))
 
 

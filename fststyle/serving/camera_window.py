@@ -108,6 +108,7 @@ def status(session: Session) -> list[str]:
     parts.append(f"strength {look.strength:.1f}")
     parts += ["original colours"] if look.keep_color else []
     parts += ["mirrored"] if live.controls.mirror else []
+    parts += ["without masks"] if live.masked is not None and not live.controls.masks else []
     parts += ["REC"] if session.recording else []
     lines = [", ".join(parts)]
     if view is not None:
@@ -123,7 +124,7 @@ def _style_line(session: Session) -> str:
     live, view = session.live, session.last
     if live.follows_timeline:
         return f"{view.style} (timeline)" if view is not None else "timeline"
-    style, coming = live.shelf.current.style.name, live.shelf.coming
+    style, coming = live.shown(live.shelf.current).style.name, live.shelf.coming
     return style if coming in (None, style) else f"{style} (loading {coming})"
 
 

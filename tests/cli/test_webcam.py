@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 av = pytest.importorskip("av")
 pytest.importorskip("cv2")
@@ -207,6 +208,68 @@ def test_what_no_palette_can_do_is_one_line(
     palette: Path, arguments: list[str], code: int, message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["webcam", "--camera", "synthetic", "--headless", "--device", "cpu", *arguments]) == code
+    printed = capsys.readouterr()
+    assert message in printed.err
+    assert printed.err.count("\n") == 1
+
+
+@pytest.fixture
+def masks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """``left.png`` has the clip's shape, ``tall.png`` has not; they lie where the command runs."""
+    monkeypatch.chdir(tmp_path)
+    left = np.zeros((24, 32), np.uint8)
+    left[:, :16] = 255
+    Image.fromarray(left).save("left.png")
+    Image.fromarray(left.T.copy()).save("tall.png")
+
+
+LIVE = ["webcam", "--camera", "clip.mp4", "--every-frame", "--headless", "--device", "cpu", "--threads", "1", "--json"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "style", "mask"),
+    [
+        (["--style", "tiny", "--mask", "left.png", "--feather", "2", "--max-size", "32"], "tiny", "left.png"),
+        (["--style", "tiny", "--region", "left.png=dawn", "--stabilize", "--mirror"], "tiny", None),
+        (["--region", "left.png=dawn", "--region", "left.png=tiny"], "dawn+tiny", None),
+        (["--timeline", "0 dusk; 1 dawn", "--region", "left.png=photo"], "dusk", None),
+    ],
+)
+def test_masks(
+    palette: Path,
+    masks: None,
+    clip: Path,
+    arguments: list[str],
+    style: str,
+    mask: str | None,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main([*LIVE, *arguments]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert (told["style"], told["mask"], told["stylised"]) == (style, mask, 8)
+    assert len(told["regions"]) == arguments.count("--region")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["--mask", "tall.png"], 3, "tall.png has 24 x 32 pixels and the picture of clip.mp4 64 x 48"),
+        (["--mask", "none.png"], 3, "cannot read none.png"),
+        (["--region", "left.png=photo"], 2, "all regions are the photo as it is"),
+        (["--style", "dawn", "--region", "left.png=tiny", "--blend", "network"], 2, "tiny is a network of one style"),
+        (["--mask-model", "styles/tiny.onnx"], 6, "accepted are networks that take one picture"),
+    ],
+)
+def test_masks_that_cannot_be_are_one_line(
+    palette: Path,
+    masks: None,
+    clip: Path,
+    arguments: list[str],
+    code: int,
+    message: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main([*LIVE, *arguments]) == code
     printed = capsys.readouterr()
     assert message in printed.err
     assert printed.err.count("\n") == 1

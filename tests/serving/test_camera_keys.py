@@ -17,6 +17,7 @@ from fststyle.serving.camera_styles import StyleShelf  # noqa: E402
 from fststyle.serving.camera_window import help_lines, status, write_lines  # noqa: E402
 from fststyle.serving.look import Look  # noqa: E402
 from fststyle.serving.mix_timeline import parse_timeline  # noqa: E402
+from fststyle.serving.regions import MaskedStylizer  # noqa: E402
 from fststyle.serving.stylizer import Stylizer  # noqa: E402
 
 
@@ -189,3 +190,36 @@ def test_a_timeline_runs_until_a_key_takes_over(palette_file: Path, tmp_path: Pa
     assert live.follows_timeline
     press(ord("n"), session)
     assert not live.follows_timeline
+
+
+def test_without_masks_their_key_says_so(session: Session) -> None:
+    press(ord("k"), session)
+    assert session.notice == "there are no masks; --mask, --region and --mask-model give them"
+    assert session.live.controls.masks
+
+
+def test_masks_are_taken_away_and_laid_on_again(session: Session) -> None:
+    current = session.live.shelf.current
+    session.live.masked = MaskedStylizer(current, np.zeros((48, 64), np.uint8))
+    press(ord("k"), session)
+    assert status(session)[0] == "tiny, strength 1.0, without masks"
+    assert session.live.shown(current) is current
+    press(ord("k"), session)
+    assert status(session)[0] == "tiny, strength 1.0"
+    assert isinstance(session.live.shown(current), MaskedStylizer)
+
+
+def test_without_a_main_style_there_is_none_to_change_while_masks_are_on(
+    session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steps: list[float] = []
+    monkeypatch.setattr(session.live.shelf, "step", steps.append)
+    monkeypatch.setattr(session.live.shelf, "fade", steps.append)
+    session.live.masked = MaskedStylizer(None, regions=[(np.zeros((48, 64), np.uint8), session.live.shelf.current)])
+    for code in map(ord, "np.,"):
+        press(code, session)
+        assert session.notice == "no --style is given for what no region covers, so that there is none to change"
+    assert steps == []
+    press(ord("k"), session)
+    press(ord("n"), session)
+    assert steps == [1]

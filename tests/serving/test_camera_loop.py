@@ -16,7 +16,9 @@ from fststyle.serving.camera_figures import Figures  # noqa: E402
 from fststyle.serving.camera_loop import Controls, Live, LiveSettings, View, fitted, scaled  # noqa: E402
 from fststyle.serving.camera_styles import StyleShelf  # noqa: E402
 from fststyle.serving.look import Look  # noqa: E402
+from fststyle.serving.masks import Mask  # noqa: E402
 from fststyle.serving.mix_timeline import parse_timeline  # noqa: E402
+from fststyle.serving.regions import MaskedStylizer  # noqa: E402
 from fststyle.serving.shared_network import with_weights  # noqa: E402
 from fststyle.serving.stylizer import Stylizer  # noqa: E402
 
@@ -281,3 +283,98 @@ def test_blending_in_the_network_goes_on_with_pixels_where_a_style_cannot(
     )
     running.shelf.current = stylizer
     np.testing.assert_array_equal(running._stylise(Shot(photo, 0.0)).pixels, stylizer(photo, strength=0.5))
+
+
+@pytest.fixture
+def scene() -> np.ndarray:
+    return np.random.default_rng(2).integers(0, 256, (48, 64, 3), dtype=np.uint8)
+
+
+LEFT = np.zeros((48, 64), np.uint8)
+LEFT[:, :24] = 255
+
+
+def masked_live(shelf: StyleShelf, masked: MaskedStylizer, *, mirror: bool = False, **settings: object) -> Live:
+    return Live(Feed([]), shelf, Controls(Look(), mirror), LiveSettings(**settings), masked)  # type: ignore[arg-type]
+
+
+def test_masks_lie_over_whatever_style_is_current(
+    shelf: StyleShelf, stylizer: Stylizer, palette: Stylizer, scene: np.ndarray
+) -> None:
+    running = masked_live(shelf, MaskedStylizer(stylizer, regions=[(LEFT, None)]))
+    for current in (stylizer, palette):
+        shelf.current = current
+        view = running._stylise(Shot(scene, 0.0))
+        np.testing.assert_array_equal(view.pixels[:, :24], scene[:, :24])
+        np.testing.assert_array_equal(view.pixels[:, 24:], current(scene)[:, 24:])
+        assert view.style == current.style.name
+
+
+def test_the_whole_picture_while_masks_are_off(shelf: StyleShelf, stylizer: Stylizer, scene: np.ndarray) -> None:
+    running = masked_live(shelf, MaskedStylizer(stylizer, LEFT))
+    running.controls.masks = False
+    np.testing.assert_array_equal(running._stylise(Shot(scene, 0.0)).pixels, stylizer(scene))
+
+
+def test_regions_alone_leave_the_camera_as_it_is(shelf: StyleShelf, palette: Stylizer, scene: np.ndarray) -> None:
+    view = masked_live(shelf, MaskedStylizer(None, regions=[(LEFT, palette)]))._stylise(Shot(scene, 0.0))
+    np.testing.assert_array_equal(view.pixels[:, 24:], scene[:, 24:])
+    np.testing.assert_array_equal(view.pixels[:, :24], palette(scene)[:, :24])
+    assert view.style == "pair"
+
+
+class _Red:
+    """A source that finds what is red."""
+
+    digest = "red"
+
+    def plane(self, photo: np.ndarray) -> np.ndarray:
+        return np.where(photo[..., 0] > 200, 255, 0).astype(np.uint8)
+
+
+def test_in_the_mirror_a_mask_stays_and_a_person_is_followed(shelf: StyleShelf, stylizer: Stylizer) -> None:
+    photo = grey(90)
+    photo[:, :10, 0] = 255  # a person on the left, in the mirror on the right
+    shown = photo[:, ::-1]
+    fixed = masked_live(shelf, MaskedStylizer(stylizer, LEFT), mirror=True)._stylise(Shot(photo, 0.0)).pixels
+    np.testing.assert_array_equal(fixed[:, 24:], shown[:, 24:])
+    np.testing.assert_array_equal(fixed[:, :24], stylizer(shown.copy())[:, :24])
+    person = MaskedStylizer(stylizer, Mask(_Red()))
+    followed = masked_live(shelf, person, mirror=True)._stylise(Shot(photo, 0.0)).pixels
+    np.testing.assert_array_equal(followed[:, :54], shown[:, :54])
+    assert (followed[:, 54:] != shown[:, 54:]).any()
+
+
+def test_masks_and_feathers_fit_whatever_size_is_worked_at(
+    shelf: StyleShelf, stylizer: Stylizer, scene: np.ndarray
+) -> None:
+    small = scaled(scene, (32, 24))
+    running = masked_live(shelf, MaskedStylizer(stylizer, LEFT, feather=4), max_size=32)
+    expected = MaskedStylizer(stylizer, LEFT, feather=2)(small)
+    np.testing.assert_array_equal(running._stylise(Shot(scene, 0.0)).pixels, scaled(expected, SIZE))
+
+
+def test_smoothing_takes_masks_too_and_starts_afresh_without_them(
+    shelf: StyleShelf, stylizer: Stylizer, scene: np.ndarray
+) -> None:
+    running = masked_live(shelf, MaskedStylizer(stylizer, Mask(_Red())), stabilize=True)
+    assert running.masked is not None
+    calm = scene // 64 + 199  # red comes and goes
+    for _ in range(2):
+        running._stylise(Shot(calm, 0.0))
+        smoothed = running._stylise(Shot(calm + 1, 0.0)).pixels
+    assert (smoothed != MaskedStylizer(stylizer, Mask(_Red()))(calm + 1)).any()
+    running.controls.masks = False
+    np.testing.assert_array_equal(running._stylise(Shot(calm, 0.0)).pixels, stylizer(calm))
+
+
+def test_blending_in_the_network_goes_on_with_pixels_where_a_region_cannot(
+    stylizer: Stylizer, palette: Stylizer, scene: np.ndarray
+) -> None:
+    running = masked_live(
+        StyleShelf("pair", lambda name: palette, names=()), MaskedStylizer(palette, regions=[(LEFT, stylizer)])
+    )
+    running.controls.look = Look(strength=0.5, blend="network")
+    np.testing.assert_array_equal(
+        running._stylise(Shot(scene, 0.0)).pixels[:, 24:], palette(scene, strength=0.5)[:, 24:]
+    )
