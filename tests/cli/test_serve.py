@@ -13,6 +13,7 @@ from urllib.request import ProxyHandler, Request, build_opener
 
 import click
 import pytest
+from onnx import helper
 from PIL import Image
 
 pytest.importorskip("fastapi")
@@ -22,6 +23,8 @@ from fststyle.cli.serve import serve
 from fststyle.serving.web import self_test
 from fststyle.serving.web.self_test import Finding
 from fststyle.serving.web.settings import ServerSettings
+
+from ..serving.test_segmenter import classes, same, save_network
 
 OPTIONS = ["--style", "tiny", "--device", "cpu", "--threads", "1", "--port", "0"]
 
@@ -129,6 +132,11 @@ def test_a_port_that_is_taken(capsys: pytest.CaptureFixture[str]) -> None:
         (["--api-key-file", "missing"], 3, "cannot read missing: No such file"),
         (["--api-key-file", "empty"], 2, "the API key is empty"),
         (["--host", "192.0.2.1"], 2, "cannot listen on 192.0.2.1"),
+        (["--mask-class", "1"], 2, "--mask-class and --mask-normalize need a --mask-model"),
+        (["--mask-model", "missing.onnx"], 6, "cannot read the mask model missing.onnx"),
+        (["--mask-model", "empty"], 6, "empty"),
+        (["--mask-model", "classes.onnx"], 2, "has 19 classes: say which are persons (--mask-class"),
+        (["--mask-model", "nan.onnx"], 6, "gives values that are no numbers"),
     ],
 )
 def test_what_cannot_be_is_one_line(
@@ -144,6 +152,9 @@ def test_what_cannot_be_is_one_line(
     (tmp_path / "twin").mkdir()
     (tmp_path / "twin" / "tiny.onnx").write_bytes(tiny_style_file.read_bytes())
     (tmp_path / "empty").touch()
+    save_network(tmp_path / "nan.onnx", helper.make_node("Div", ["red", "red"], ["mask"]))
+    nodes, constants = classes(19, 11)
+    save_network(tmp_path / "classes.onnx", *nodes, constants=constants, given=(1, "c", 32, 32))
     assert main(["serve", *(options if "--style" in options else [*OPTIONS, *options])]) == code
     printed = capsys.readouterr()
     errors = [line for line in printed.err.splitlines() if line.startswith("fststyle: error: ")]
@@ -192,6 +203,15 @@ def test_a_palette_is_served_with_what_it_holds(programs: list[Program], palette
         assert program.get(f"/v1/stylize?style={style}", photo(20))[0] == 404
 
 
+def test_a_mask_model_is_served(programs: list[Program], tmp_path: Path) -> None:
+    nodes, constants = classes(19, 11)
+    model = save_network(tmp_path / "model.onnx", *nodes, constants=constants, given=(1, 19, 32, 32))
+    programs.append(program := Program("--mask-model", str(model), "--mask-class", "11"))
+    assert json.loads(program.get("/v1/styles")[1])["mask_parts"] == ["person", "background"]
+    for part in ("person", "background"):
+        assert program.get(f"/v1/stylize?mask_part={part}", photo(20))[0] == 200
+
+
 def changed_graph(path: Path) -> bytes:
     """The style's file with a graph that is no network any more; what describes it is as it was."""
     return path.read_bytes().replace(b"Conv", b"Vnoc")
@@ -235,3 +255,12 @@ def test_the_self_test_prints_a_table(capsys: pytest.CaptureFixture[str], monkey
     assert main(["serve", "--self-test", *OPTIONS]) == 1
     assert "1 of 2 promises not kept: other" in capsys.readouterr().err
     assert given[0] == ["--device", "cpu", "--style", "tiny", "--threads", "1"]
+
+
+def test_the_self_test_has_the_mask_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[list[str]] = []
+    monkeypatch.setattr(self_test, "run_self_test", lambda options: given.append(options) or [])
+    model = ["--mask-model", str(save_network(tmp_path / "model.onnx", same())), "--mask-normalize", "signed"]
+    classes = ["--mask-class", "0", "--mask-class", "1"]
+    assert main(["serve", "--self-test", *OPTIONS, *model, *classes]) == 0
+    assert given[0][6:] == [*model, *classes]

@@ -43,6 +43,13 @@ class Answer:
         return self
 
 
+def told(answer: Answer) -> str:
+    """Status and kind of an error; :class:`Unexpected` for one in another form than is promised."""
+    if not answer.kind:
+        raise Unexpected(f"status {answer.status}, but no error in the promised form: {answer.body[:100]!r}")
+    return f"{answer.status} {answer.kind}"
+
+
 @dataclass
 class Probe:
     """A running server, and the answers with an error that it has given so far."""

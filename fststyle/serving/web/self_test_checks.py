@@ -12,7 +12,8 @@ from urllib.parse import urlencode
 
 from PIL import Image
 
-from fststyle.serving.web.probe import Answer, Probe, Unexpected
+from fststyle.serving.web.probe import Answer, Probe, Unexpected, told
+from fststyle.serving.web.self_test_masks import check_masks
 from fststyle.serving.web.self_test_pictures import claimed_png, picture
 
 LIMITS = {
@@ -48,27 +49,27 @@ def check_photo(probe: Probe) -> str:
 
 
 def check_declared_body(probe: Probe) -> str:
-    return _told(probe.stylize(bytes(LIMITS["max-body-bytes"] + 1)).expect(413))
+    return told(probe.stylize(bytes(LIMITS["max-body-bytes"] + 1)).expect(413))
 
 
 def check_undeclared_body(probe: Probe) -> str:
     pieces = (bytes(1000) for _ in range(LIMITS["max-body-bytes"] // 1000 + 50))
-    return _told(probe.stylize(pieces).expect(413))
+    return told(probe.stylize(pieces).expect(413))
 
 
 def check_pixel_bomb(probe: Probe) -> str:
-    return _told(probe.stylize(claimed_png(60_000, 60_000)).expect(413))
+    return told(probe.stylize(claimed_png(60_000, 60_000)).expect(413))
 
 
 def check_formats(probe: Probe) -> str:
     probe.stylize(picture(), headers={"Content-Type": "text/html"}).expect(415)
     probe.stylize(b"This is not a picture.").expect(415)
-    return _told(probe.stylize(picture(format_name="TIFF")).expect(415))
+    return told(probe.stylize(picture(format_name="TIFF")).expect(415))
 
 
 def check_damage(probe: Probe) -> str:
     probe.stylize(b"").expect(422)
-    return _told(probe.stylize(picture()[:400]).expect(422))
+    return told(probe.stylize(picture()[:400]).expect(422))
 
 
 def check_animation(probe: Probe) -> str:
@@ -83,7 +84,7 @@ def check_animation(probe: Probe) -> str:
 
 
 def check_unknown_style(probe: Probe) -> str:
-    return _told(probe.stylize(picture(), "?style=no_such_style").expect(404))
+    return told(probe.stylize(picture(), "?style=no_such_style").expect(404))
 
 
 def check_traversal(probe: Probe) -> str:
@@ -106,7 +107,7 @@ def check_parameters(probe: Probe) -> str:
         "a=b",
     ):
         probe.stylize(picture(), f"?{query}").expect(422)
-    return _told(probe.stylize(picture(), "?strngth=1").expect(422))
+    return told(probe.stylize(picture(), "?strngth=1").expect(422))
 
 
 def check_mixes(probe: Probe) -> str:
@@ -114,7 +115,7 @@ def check_mixes(probe: Probe) -> str:
     listed = json.loads(probe.request("GET", "/v1/styles").expect(200).body)["styles"]
     palette = next((style for style in listed if len(style["styles"]) > 1), None)
     if palette is None:
-        return f"no palette is served; {_told(probe.stylize(picture(), '?style=a:1,b:2').expect(404))}"
+        return f"no palette is served; {told(probe.stylize(picture(), '?style=a:1,b:2').expect(404))}"
     one, other = (style["name"] for style in palette["styles"][:2])
     for wrong, status in ((f"{one}:-1", 422), (f"{one}:x", 422), (f"{one}:0", 422), (f"{one}:1,no_such_style:1", 404)):
         probe.stylize(picture(), f"?{urlencode({'style': wrong})}").expect(status)
@@ -128,7 +129,7 @@ def check_accept(probe: Probe) -> str:
     answer = probe.stylize(picture(), headers={"Accept": "image/webp"}).expect(200)
     if answer.headers.get("content-type") != "image/webp":
         raise Unexpected(f"got {answer.headers.get('content-type')} for image/webp")
-    return _told(probe.stylize(picture(), headers={"Accept": "text/html"}).expect(406))
+    return told(probe.stylize(picture(), headers={"Accept": "text/html"}).expect(406))
 
 
 def check_slow_body(probe: Probe) -> str:
@@ -137,7 +138,7 @@ def check_slow_body(probe: Probe) -> str:
         for name, text in {"X-API-Key": probe.key, "Content-Length": "1000", "Content-Type": "image/jpeg"}.items():
             connection.putheader(name, text)
         connection.endheaders(b"\xff\xd8")
-        return _told(probe.answer(connection).expect(408))
+        return told(probe.answer(connection).expect(408))
 
 
 def check_slow_header(probe: Probe) -> str:
@@ -180,11 +181,11 @@ def check_cors(probe: Probe) -> str:
     ]
     if any(name.startswith("access-control-") for answer in answers for name in answer.headers):
         raise Unexpected("an answer lets another origin in")
-    return _told(answers[-1])
+    return told(answers[-1])
 
 
 def check_host(probe: Probe) -> str:
-    return _told(probe.request("GET", "/v1/styles", headers={"Host": "foreign.example"}).expect(421))
+    return told(probe.request("GET", "/v1/styles", headers={"Host": "foreign.example"}).expect(421))
 
 
 def check_headers(probe: Probe) -> str:
@@ -203,7 +204,7 @@ def check_key(probe: Probe) -> str:
         probe.request("GET", path, key="").expect(401)
         probe.request("GET", path, key=probe.key + "x").expect(401)
         probe.request("GET", path, headers={"Authorization": f"Bearer {probe.key}"}, key="").expect(200)
-    return _told(probe.request("POST", "/v1/stylize", picture(), key="").expect(401))
+    return told(probe.request("POST", "/v1/stylize", picture(), key="").expect(401))
 
 
 def check_live(probe: Probe) -> str:
@@ -257,12 +258,6 @@ def check_stop(probe: Probe) -> str:
     return "answered 200, exit code 0"
 
 
-def _told(answer: Answer) -> str:
-    if not answer.kind:
-        raise Unexpected(f"status {answer.status}, but no error in the promised form: {answer.body[:100]!r}")
-    return f"{answer.status} {answer.kind}"
-
-
 CHECKS: dict[str, Callable[[Probe], str]] = {
     "a photo is stylised": check_photo,
     "a body above the cap, by its length": check_declared_body,
@@ -275,6 +270,7 @@ CHECKS: dict[str, Callable[[Probe], str]] = {
     "names with a path in them": check_traversal,
     "parameters out of range": check_parameters,
     "mixes of a palette's styles": check_mixes,
+    "masks, and parts that a mask model finds": check_masks,
     "formats by Accept": check_accept,
     "a body that dribbles in": check_slow_body,
     "a header that dribbles in": check_slow_header,

@@ -15,6 +15,12 @@ def picture(width: int = 64, height: int = 48, format_name: str = "JPEG") -> byt
     return buffer.getvalue()
 
 
+def grey(level: int, width: int = 64, height: int = 48) -> bytes:
+    buffer = BytesIO()
+    Image.new("L", (width, height), level).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
 def claimed_png(width: int, height: int) -> bytes:
     """A few bytes of a PNG whose header tells of that size."""
     chunks = ((b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)), (b"IDAT", zlib.compress(bytes(50))))
