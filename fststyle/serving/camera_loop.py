@@ -18,6 +18,7 @@ from fststyle.serving.camera import Camera, Shot
 from fststyle.serving.camera_figures import Figures
 from fststyle.serving.camera_opencv import cv2
 from fststyle.serving.camera_pace import SizeController, patience
+from fststyle.serving.camera_size import fitted, scaled, sharpened
 from fststyle.serving.camera_slot import EndedError, Newest
 from fststyle.serving.camera_styles import StyleShelf, run_once
 from fststyle.serving.look import Look
@@ -232,10 +233,10 @@ class Live:
         photo = np.asarray(cv2.flip(shot.pixels, 1), np.uint8) if controls.mirror else shot.pixels
         small = scaled(photo, fitted(self.camera.size, self._controller.side))
         stages = Stages()
-        pixels = shown.stylise(Picture(small), replace(look, max_size=None), stages).pixels
+        pixels, own = _made(shown, small, replace(look, max_size=None), stages)
         if self._settings.stabilize:
             pixels = self._steadied((stylizer, controls), small, pixels)
-        pixels = scaled(pixels, self.camera.size)
+        pixels = sharpened(pixels, small, scaled(photo, self.camera.size), own)
         took = time.perf_counter() - started
         if look.strength > 0:
             self._busy.append(took)
@@ -257,15 +258,9 @@ class Live:
         return self._stabilizer(photo, pixels)
 
 
-def fitted(size: tuple[int, int], side: int) -> tuple[int, int]:
-    """``size`` (width, height) scaled down so that its longer side is ``side``."""
-    scale = min(1.0, side / max(size))
-    return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
-
-
-def scaled(pixels: Pixels, size: tuple[int, int]) -> Pixels:
-    """uint8 [H, W, 3] at ``size`` (width, height)."""
-    if (pixels.shape[1], pixels.shape[0]) == size:
-        return np.asarray(pixels, np.uint8)
-    smaller = size[0] < pixels.shape[1]
-    return np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA if smaller else cv2.INTER_LINEAR), np.uint8)
+def _made(shown: Stylizer, small: Pixels, look: Look, stages: Stages) -> tuple[Pixels, NDArray[np.uint8] | None]:
+    """The picture, and how much of each pixel is the camera's own; None for nothing."""
+    if not isinstance(shown, MaskedStylizer):
+        return shown.stylise(Picture(small), look, stages).pixels, None
+    picture, own = shown.stylise_apart(Picture(small), look, stages)
+    return picture.pixels, own

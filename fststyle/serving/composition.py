@@ -21,12 +21,23 @@ class Composition:
         self._photo, self._rows = photo, list(_strips(width, height))
         self._left = pixel_array(height, width)
         self._left[:] = 255
+        self._kept: NDArray[np.uint8] | None = None
         self._sum = pixel_array(height, width, 6).view(np.uint16)
         self._sum[:] = 0
 
     def share(self, mask: NDArray[np.uint8] | None) -> NDArray[np.uint8]:
         """As much of ``mask``, uint8 [H, W] or None for all, as is left."""
         return self._left.copy() if mask is None else np.minimum(mask, self._left)
+
+    @property
+    def photo_share(self) -> NDArray[np.uint8]:
+        """uint8 [H, W]: how much of each pixel is the photo's, if nothing more is added."""
+        return self._own(slice(None))
+
+    def keep(self, share: NDArray[np.uint8]) -> None:
+        """The photo gets that."""
+        self._left -= share
+        self._kept = share if self._kept is None else self._kept + share
 
     def add(self, layer: NDArray[np.uint8], share: NDArray[np.uint8]) -> None:
         for rows in self._rows:
@@ -39,12 +50,15 @@ class Composition:
     def finished(self) -> NDArray[np.uint8]:
         result = pixel_array(*self._photo.shape)
         for rows in self._rows:
-            total = self._sum[rows] + np.uint16(127)
-            if self._left[rows].any():
-                total += self._photo[rows] * _of_channels(self._left[rows])
+            total, own = self._sum[rows] + np.uint16(127), self._own(rows)
+            if own.any():
+                total += self._photo[rows] * _of_channels(own)
             result[rows] = total // np.uint16(255)
             self._forget(result)
         return result
+
+    def _own(self, rows: slice) -> NDArray[np.uint8]:
+        return self._left[rows] if self._kept is None else self._left[rows] + self._kept[rows]
 
     def _forget(self, array: NDArray[np.uint8]) -> None:
         for each in (array, self._photo, self._left, self._sum.view(np.uint8)):

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -82,20 +83,33 @@ class MaskedStylizer(Stylizer):
         stages = stages or Stages()
         with stages.measure("resize"):
             photo = photo.limited(look.max_size)
+        composition = self._composition(photo, look, stages)
+        with stages.measure("compose"):
+            return replace(photo, pixels=composition.finished())
+
+    def stylise_apart(self, photo: Picture, look: Look, stages: Stages) -> tuple[Picture, NDArray[np.uint8]]:
+        """As :meth:`stylise`, and how much of each pixel of the result is the photo's own: uint8 [H, W]. ``look`` is
+        for a photo of its size.
+        """
+        composition = self._composition(photo, look, stages)
+        with stages.measure("compose"):
+            return replace(photo, pixels=composition.finished()), composition.photo_share
+
+    def _composition(self, photo: Picture, look: Look, stages: Stages) -> Composition:
         self.check_shape(photo.size)
-        if look.strength == 0:
-            return photo
         composition, masks = Composition(photo.pixels), self._fitted.over(photo.pixels, self._feather)
-        for region in reversed(self._regions):
+        for region in reversed(self._regions) if look.strength > 0 else ():
             with stages.measure("mask"):
                 share = composition.share(masks.get(region.mask))
             if not share.any():
                 continue
-            layer = region.stylizer.stylise(photo, look, stages) if region.stylizer else photo
+            if region.stylizer is None:
+                composition.keep(share)
+                continue
+            layer = region.stylizer.stylise(photo, look, stages)
             with stages.measure("compose"):
                 composition.add(layer.pixels, share)
-        with stages.measure("compose"):
-            return replace(photo, pixels=composition.finished())
+        return composition
 
     def check_shape(self, size: tuple[int, int], what: str = "the photo, upright,") -> None:
         """:class:`~fststyle.errors.InputError` if a mask does not fit pictures of ``size`` (width, height), which the

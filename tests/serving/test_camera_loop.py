@@ -13,7 +13,8 @@ pytest.importorskip("av")
 from fststyle.errors import InputError, OptionError  # noqa: E402
 from fststyle.serving.camera import Shot  # noqa: E402
 from fststyle.serving.camera_figures import Figures  # noqa: E402
-from fststyle.serving.camera_loop import Controls, Live, LiveSettings, View, fitted, scaled  # noqa: E402
+from fststyle.serving.camera_loop import Controls, Live, LiveSettings, View  # noqa: E402
+from fststyle.serving.camera_size import scaled  # noqa: E402
 from fststyle.serving.camera_styles import StyleShelf  # noqa: E402
 from fststyle.serving.look import Look  # noqa: E402
 from fststyle.serving.masks import Mask  # noqa: E402
@@ -231,12 +232,6 @@ def test_figures_of_known_times() -> None:
     assert figures.rate > 0
 
 
-def test_sizes() -> None:
-    assert fitted((640, 480), 320) == (320, 240)
-    assert fitted((480, 641), 2000) == (480, 641)
-    assert scaled(np.zeros((48, 64, 3), np.uint8), (32, 24)).shape == (24, 32, 3)
-
-
 @pytest.mark.parametrize("name", ["max_size", "target_fps", "frames", "seconds"])
 def test_settings_out_of_range(name: str) -> None:
     with pytest.raises(OptionError, match=f"{name} must be above 0, got 0"):
@@ -346,12 +341,22 @@ def test_in_the_mirror_a_mask_stays_and_a_person_is_followed(shelf: StyleShelf, 
 
 
 def test_masks_and_feathers_fit_whatever_size_is_worked_at(
+    shelf: StyleShelf, stylizer: Stylizer, palette: Stylizer, scene: np.ndarray
+) -> None:
+    running = masked_live(shelf, MaskedStylizer(stylizer, regions=[(LEFT, palette)], feather=4), max_size=32)
+    expected = MaskedStylizer(stylizer, regions=[(LEFT, palette)], feather=2)(scaled(scene, (32, 24)))
+    np.testing.assert_array_equal(running._stylise(Shot(scene, 0.0)).pixels, scaled(expected, SIZE))
+
+
+def test_what_is_the_cameras_own_is_sharp_however_small_is_worked(
     shelf: StyleShelf, stylizer: Stylizer, scene: np.ndarray
 ) -> None:
-    small = scaled(scene, (32, 24))
-    running = masked_live(shelf, MaskedStylizer(stylizer, LEFT, feather=4), max_size=32)
-    expected = MaskedStylizer(stylizer, LEFT, feather=2)(small)
-    np.testing.assert_array_equal(running._stylise(Shot(scene, 0.0)).pixels, scaled(expected, SIZE))
+    running = masked_live(shelf, MaskedStylizer(stylizer, LEFT), max_size=32)
+    view = running._stylise(Shot(scene, 0.0))
+    assert view.worked_at == (32, 24)
+    np.testing.assert_array_equal(view.pixels[:, 27:], scene[:, 27:])
+    styled = scaled(stylizer(scaled(scene, (32, 24))), SIZE)
+    np.testing.assert_array_equal(view.pixels[:, :21], styled[:, :21])
 
 
 def test_smoothing_takes_masks_too_and_starts_afresh_without_them(

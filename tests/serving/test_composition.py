@@ -34,6 +34,19 @@ def test_whoever_gets_all_is_there_to_the_bit() -> None:
     np.testing.assert_array_equal(composed(photo), photo)
 
 
+def test_what_is_the_photos_is_told() -> None:
+    photo, layer = picture(), picture()
+    mask = RANDOM.integers(0, 256, (30, 40), np.uint8)
+    made = Composition(photo)
+    made.keep(made.share(mask))
+    made.keep(made.share(mask // 2))
+    made.add(layer, made.share(np.full((30, 40), 90, np.uint8)))
+    others = np.minimum(90, 255 - np.minimum(255, mask + (mask // 2).astype(int)))
+    np.testing.assert_array_equal(made.photo_share, 255 - others)
+    expected = (layer * others[..., None] + photo * (255.0 - others)[..., None]) / 255
+    assert np.abs(made.finished() - expected).max() <= 0.51
+
+
 def test_strips_do_not_show(monkeypatch: pytest.MonkeyPatch) -> None:
     photo, layer, mask = picture(), picture(), RANDOM.integers(0, 256, (30, 40), np.uint8)
     mask[10:20] = 0
