@@ -169,14 +169,20 @@ def test_the_live_picture_follows_the_sliders(page: Page) -> None:
     page.until(lambda: page.reports()[-1]["style"] == "dusk", "a frame comes in the other style")
     page.slide("strength", 30)
     page.run("Object.assign(document.getElementById('blend'), {value: 'network'}).dispatchEvent(new Event('change'))")
-    last = {"style": "dusk@pair", "strength": 0.3, "blend": "network", "keep_color": False}
+    last = {"style": "dusk@pair", "strength": 0.3, "blend": "network", "keep_color": False, "mask_part": None}
     page.until(lambda: sent_texts(page)[-1] == last, "the blend is told")
     seen = len(page.reports())
     page.until(lambda: len(page.reports()) > seen + 2, "frames go on coming")
     assert not [report for report in page.reports() if "error" in report]
     page.choose("tiny")
     page.until(lambda: page.reports()[-1].get("style") == "tiny", "a frame comes in the style of its own")
-    assert sent_texts(page)[-1] == {"style": "tiny", "strength": 0.3, "blend": "pixels", "keep_color": False}
+    assert sent_texts(page)[-1] == {
+        "style": "tiny",
+        "strength": 0.3,
+        "blend": "pixels",
+        "keep_color": False,
+        "mask_part": None,
+    }
     assert len(page.network("Network.webSocketCreated")) == 1
     assert not page["problem"].is_displayed()
 
