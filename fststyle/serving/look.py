@@ -27,7 +27,8 @@ class Look:
 
     ``strength``: 0 leaves the photo, 1 is the network's result. ``blend`` says what is between: ``"pixels"`` is linear
     in pixel values; ``"network"``, which takes a palette, mixes the style with the photo inside the network, so that
-    strokes become weaker and not transparent. ``keep_color``:
+    strokes become weaker and not transparent; with s the strength, (1 - s)^2 of the photo's pixels come on top, as a
+    network alone never quite gives the photo back. ``keep_color``:
     lightness from the result, colour from the photo (:func:`~fststyle.colour.keep_chroma`). ``max_size``: limit of the
     longer side in pixels; a larger photo is scaled down first, a smaller one is left as it is.
 

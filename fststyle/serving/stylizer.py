@@ -11,10 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from fststyle.errors import DeviceError, InputError, ModelError, OptionError
-from fststyle.images import MAX_PIXELS, Picture, decode, encode, from_pillow, read_picture, to_pillow
+from fststyle.errors import DeviceError, ModelError, OptionError
+from fststyle.images import MAX_PIXELS, Picture, encode, to_pillow
 from fststyle.mixes import Mix
 from fststyle.serving.engine import Engine
+from fststyle.serving.given import as_picture
 from fststyle.serving.look import Blend, Look
 from fststyle.serving.picture_file import check_target, write
 from fststyle.serving.providers import CPU, Device
@@ -150,7 +151,7 @@ class Stylizer:
         )
         if output is not None:
             check_target(Path(output), force=force)
-        picture = self.stylise(self._read(image, look.max_size), look)
+        picture = self.stylise(as_picture(image, max_pixels=self.max_pixels, max_size=look.max_size), look)
         if output is not None:
             write(picture, Path(output), force=force, keep_metadata=keep_metadata)
             return Path(output)
@@ -168,7 +169,7 @@ class Stylizer:
     @property
     def shows_photo(self) -> bool:
         """Whether pixels of the photo itself may be seen at full strength and with the style's colours."""
-        return False
+        return self.photo_share > 0
 
     @property
     def masks_digest(self) -> str:
@@ -235,8 +236,18 @@ class Stylizer:
         with stages.measure("network"):
             given = resized(photo.pixels, look.network_size(photo.size))
             pixels = resized(self._stylised(given, look.tile), photo.size)
+        # A network of instance norms gives back no photo's brightness: the nearer a mix comes to the photo, the more of
+        # its own pixels it gets, so that the end is the photo itself.
+        with_photo = replace(look, strength=look.strength * (1 - self.photo_share**2))
         with stages.measure("colour"):
-            return replace(photo, pixels=look.finished(photo.pixels, pixels))
+            return replace(photo, pixels=with_photo.finished(photo.pixels, pixels))
+
+    @property
+    def photo_share(self) -> float:
+        """Weight of the photo itself in the mix, 0 to 1."""
+        return sum(
+            float(share) for name, share in zip(self.style.styles, self.engine.weights, strict=True) if name == PHOTO
+        )
 
     def _stylised(self, pixels: NDArray[np.uint8], tile: Tile) -> NDArray[np.uint8]:
         """What the network makes of uint8 [H, W, 3], whole or in tiles."""
@@ -269,28 +280,3 @@ class Stylizer:
             height, width = pixels.shape[:2]
             advice = "set --max-size or --tile"
             raise DeviceError(f"not enough memory for a picture of {width} x {height}; {advice}") from error
-
-    def _read(self, image: str | Path | bytes | Image.Image | NDArray[np.uint8], max_size: int | None) -> Picture:
-        if isinstance(image, bytes):
-            return decode(image, max_pixels=self.max_pixels, max_size=max_size)
-        if isinstance(image, Image.Image):
-            return from_pillow(image, max_pixels=self.max_pixels)
-        if isinstance(image, np.ndarray):
-            return _from_array(image)
-        if isinstance(image, str | Path):
-            return read_picture(image, max_pixels=self.max_pixels, max_size=max_size)
-        raise InputError(f"expected a path, bytes, a Pillow image or an array, got {type(image).__name__}")
-
-
-def _from_array(array: NDArray[np.uint8]) -> Picture:
-    shape = array.shape
-    if (
-        array.dtype != np.uint8
-        or array.ndim not in (2, 3)
-        or 0 in shape
-        or (array.ndim == 3 and shape[2] not in (3, 4))
-    ):
-        raise InputError(f"expected uint8 [H, W], [H, W, 3] or [H, W, 4], got {array.dtype} {list(shape)}")
-    if array.ndim == 2:
-        return Picture(np.repeat(array[..., None], 3, axis=2))
-    return Picture(array[..., :3], array[..., 3] if shape[2] == 4 else None)

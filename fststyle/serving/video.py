@@ -19,7 +19,7 @@ from fststyle.serving.ffmpeg import av
 from fststyle.serving.look import Look
 from fststyle.serving.mix_timeline import Fade, MixTimeline
 from fststyle.serving.regions import MaskedStylizer
-from fststyle.serving.shared_network import check_blend
+from fststyle.serving.shared_network import check_blend, with_weights
 from fststyle.serving.stylizer import Stylizer
 from fststyle.serving.video_formats import Target, VideoSettings, target_for
 from fststyle.serving.video_network import FrameNetwork
@@ -103,8 +103,7 @@ def stylise_video(
         max_size=look.max_size,
         max_pixels=stylizer.max_pixels,
         threads=threads,
-        # Nothing of the frame itself is shown then.
-        quick=look.strength == 1 and not look.keep_color and not stylizer.shows_photo,
+        quick=not _shows_frames(stylizer, fade, look),
     )
     with reader:
         if isinstance(stylizer, MaskedStylizer):
@@ -134,6 +133,13 @@ def stylise_video(
         resumed=job.taken_over,
         restarted=job.restarted,
     )
+
+
+def _shows_frames(stylizer: Stylizer, fade: Fade | None, look: Look) -> bool:
+    """Whether pixels of the frames themselves may be seen."""
+    if fade is not None and any(with_weights(stylizer, weights).shows_photo for weights in fade.weights):
+        return True
+    return look.strength < 1 or look.keep_color or stylizer.shows_photo
 
 
 def _weights(fade: Fade | None, info: VideoInfo, settings: VideoSettings) -> Callable[[Frame], Weights] | None:

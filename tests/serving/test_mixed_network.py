@@ -11,6 +11,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
+from fststyle.colour import blend
 from fststyle.errors import ModelError, OptionError, StyleNotFoundError
 from fststyle.mixes import Mix
 from fststyle.serving.engine import Engine
@@ -120,12 +121,26 @@ def test_the_stylizer_mixes_by_name(palette_file: Path) -> None:
         alone.mixed(Mix({"noon": 1}))
 
 
+def test_a_mix_comes_as_near_to_the_photo_as_the_photo_has_weight_in_it(palette_file: Path) -> None:
+    photo = noise()[0]
+
+    def distance(weight: float) -> float:
+        mixed = Stylizer(f"dusk:{1 - weight},photo:{weight}@{palette_file}", device="cpu")(photo)
+        return float(np.abs(mixed.astype(int) - photo).mean())
+
+    assert np.array_equal(Stylizer(f"photo@{palette_file}", device="cpu")(photo), photo)
+    near = [distance(weight) for weight in (0.9, 0.97, 0.99)]
+    assert near == sorted(near, reverse=True)
+    assert near[-1] < 3
+
+
 def test_strength_can_be_inside_the_network(palette_file: Path, tiny_style_file: Path) -> None:
     photo, stylizer = noise()[0], Stylizer(f"dusk@{palette_file}", device="cpu")
     assert np.array_equal(stylizer(photo, strength=1, blend="network"), stylizer(photo))
     assert np.array_equal(stylizer(photo, strength=0, blend="network"), photo)
     mixed = engine(palette_file, (0.4, 0.0, 0.6))(photo[None])[0]
-    assert np.array_equal(stylizer(photo, strength=0.6, blend="network"), mixed)
+    expected = blend(photo, mixed, 1 - 0.4**2)
+    assert largest(stylizer(photo, strength=0.6, blend="network"), expected) <= 1
     with pytest.raises(OptionError, match="network of one style, so that blend must be pixels"):
         Stylizer(tiny_style_file, device="cpu")(photo, strength=0.5, blend="network")
     with pytest.raises(OptionError, match="blend must be pixels or network, got 'netwrok'"):
