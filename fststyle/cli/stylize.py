@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, get_args
 import click
 
 from fststyle.cli.batch import Request, stylize_files
-from fststyle.cli.masking import Masking, mask_options
+from fststyle.cli.masking import Masking, Masks, mask_options
 from fststyle.cli.report import as_json
 from fststyle.cli.timelines import MIX
 from fststyle.errors import OptionError
@@ -20,11 +20,11 @@ from fststyle.images import MAX_PIXELS, decode, encode_for_file, read_picture
 from fststyle.serving.look import Blend, Look
 from fststyle.serving.memory import LARGEST_UNTILED
 from fststyle.serving.picture_file import check_target, write
-from fststyle.serving.shared_network import load_each
+from fststyle.serving.shared_network import check_blend, load_each
 from fststyle.serving.stages import Stages
 from fststyle.serving.stylizer import Stylizer
 from fststyle.serving.tile_choice import DEFAULT_TILE, Tiling, parse_tile
-from fststyle.styles import DEFAULT_STYLE, find_style
+from fststyle.styles import DEFAULT_STYLE, StyleInfo, find_style
 
 if TYPE_CHECKING:
     from fststyle.serving.providers import Device
@@ -159,7 +159,18 @@ def stylize(
     if STREAM in (*inputs, output):
         _stylize_stream(request, load, len(names))
     else:
-        stylize_files(request, lambda: masks.results([find_style(name) for name in names]), load)
+        stylize_files(request, lambda: _results(masks, names, request.look), load)
+
+
+def _results(masks: Masks, names: Sequence[str], look: Look) -> list[StyleInfo]:
+    """What results are named after.
+
+    :raises OptionError: there is none, or one that cannot blend as asked for, be it a region's.
+    """
+    styles = [find_style(name) for name in names]
+    for style in masks.styles(styles):
+        check_blend(style, look)
+    return masks.results(styles)
 
 
 def _tile_progress(tiling: Tiling, done: int, *, count: bool) -> None:

@@ -75,6 +75,15 @@ def test_regions_over_a_style(photo: np.ndarray, styled: Styled) -> None:
     assert_quadrants(load_rgb("out.png"), mixed, mixed, styled("dawn"), styled("tiny"))
 
 
+def test_a_region_that_cannot_blend_in_its_network_is_said_before_the_work(
+    photo: np.ndarray, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = ["--style", "dawn", "--region", "left.png=tiny", "--blend", "network"]
+    assert stylize("photo.png", "-o", "out.png", *asked) == 2
+    assert "tiny is a network of one style" in capsys.readouterr().err
+    assert not Path("out.png").exists()
+
+
 def test_regions_over_a_style_inside_a_mask(photo: np.ndarray, styled: Styled) -> None:
     where = ["--mask", "left.png", "--region", "top.png=photo"]
     assert stylize("photo.png", "-o", "out.png", "--style", "dusk", *where) == 0
