@@ -73,8 +73,8 @@ class Recipe:
         default_factory=lambda: _equal_shares("relu1_2", "relu2_2", "relu3_3", "relu4_3")
     )
     content_weight: float = 1.0
-    style_weight: float = 4.0
-    tv_weight: float = 0.2
+    style_weight: float = 10.0
+    tv_weight: float = 0.3
     stability_weight: float = 0.0
     style_scale: float = 1.5
     style_sizes: tuple[float, ...] = (1.0,)

@@ -10,7 +10,7 @@ import pytest
 from fststyle.cli.main import main
 from fststyle.serving.engine import Engine
 from fststyle.styles import read_style
-from fststyle.training.recipe import read_recipe
+from fststyle.training.recipe import Recipe, read_recipe
 
 
 @pytest.fixture
@@ -36,7 +36,12 @@ def test_a_palette_gets_one_more_style_and_the_others_paint_as_before(
     style = read_style(Path("runs/stripes/pair.onnx"))
     assert style.styles == ("photo", "dawn", "dusk", "stripes")
     added = read_recipe(Path("runs/stripes/recipe.yaml")).styles[-1]
-    assert (added.painting.title, added.steps, added.tv_weight, added.style_weight) == ("Stripes", 2, 0.5, 4.0)
+    assert (added.painting.title, added.steps, added.tv_weight, added.style_weight) == (
+        "Stripes",
+        2,
+        0.5,
+        Recipe.style_weight,
+    )
     assert palette.read_bytes() == before
     photo = np.random.default_rng(0).integers(0, 256, (1, 40, 50, 3), dtype=np.uint8)
     old, new = Engine(palette, device="cpu", threads=1), Engine(style.path, device="cpu", threads=1)
