@@ -20,8 +20,13 @@ from fststyle.training.detectors import Finding, find_faults
 from fststyle.training.preview import scene
 
 SIDE = 128
-GOOD_STYLES = ("starry_night", "composition_vii", "the_scream")
 CHECKPOINTS = Path(__file__).parents[2] / "checkpoints"
+GOOD_STYLES = (
+    *("starry_night", "composition_vii", "the_scream", "starry_night_balanced"),
+    *("great_wave_realtime", "the_scream_realtime", "composition_vii_realtime", "udnie_realtime"),
+    *("wheat_field_with_cypresses_realtime", "winter_landscape_in_moonlight_realtime"),
+)
+"""Those that print no dots on a drawn scene: not the ones of foam, of stars and of a mosaic."""
 
 Picture = NDArray[np.uint8]
 
