@@ -87,18 +87,14 @@ def int8(model: Path, output: Path, photos: np.ndarray) -> None:
 
 class Variant(Racer):
     def __init__(self, make: Callable[[], Engine], size: tuple[int, int]) -> None:
-        from time import perf_counter
-
-        self._clock, self._engine, self._picture = perf_counter, make(), picture(size)[None]
-        self._times: list[float] = []
+        self._engine, self._picture = make(), picture(size)[None]
 
     def step(self) -> None:
-        started = self._clock()
         self._made = self._engine(self._picture)
-        self._times.append(self._clock() - started)
 
-    def result(self) -> tuple[list[float], np.ndarray]:
-        return self._times, self._made
+    def result(self) -> np.ndarray:
+        """uint8 [1, H, W, 3]: what the last step made."""
+        return self._made
 
 
 def kept_statistics(model: Path, size: tuple[int, int], threads: int) -> Engine:
@@ -136,11 +132,10 @@ def main() -> None:
     print(f"{style.name} ({style.preset}) at {arguments.size[0]}x{arguments.size[1]}")
     with tempfile.TemporaryDirectory() as folder:
         taken = in_turn(racers(style.path, Path(folder), photos, arguments), arguments.steps + WARM_UP)
-    reference = taken["plain"].result[1].astype(int)
-    base = float(np.median(taken["plain"].result[0][WARM_UP:]))
+    reference = taken["plain"].result.astype(int)
+    base = float(np.median(taken["plain"].seconds[WARM_UP:]))
     for name, one in taken.items():
-        times, made = one.result
-        median, apart = float(np.median(times[WARM_UP:])), np.abs(made - reference)
+        median, apart = float(np.median(one.seconds[WARM_UP:])), np.abs(one.result - reference)
         print(
             f"  {name:<16} {1000 * median:8.1f} ms, ratio {median / base:.2f}; from the plain one {apart.mean():.2f} on"
             f" average, {apart.max()} at most"
