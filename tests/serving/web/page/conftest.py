@@ -92,6 +92,22 @@ def address_with_key(style_files: list[Path]) -> Iterator[str]:
         yield address
 
 
+def without_privileges(browser: str, folder: Path) -> str:
+    """The browser as root should run it here: without the right to real-time scheduling, and no longer than its driver.
+
+    A renderer that spins in the real-time class starves everything else on a machine with few cores; Chromium asks for
+    that class wherever it may have it, and root may.
+    """
+    setpriv = shutil.which("setpriv")
+    if setpriv is None or os.geteuid() != 0:
+        return browser
+    program = folder / "chromium"
+    options = "--bounding-set=-sys_nice --inh-caps=-sys_nice --pdeathsig=KILL"
+    program.write_text(f'#!/bin/sh\nexec {setpriv} {options} -- {browser} "$@"\n')
+    program.chmod(0o755)
+    return str(program)
+
+
 @pytest.fixture(scope="session")
 def driver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     browser = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -102,8 +118,9 @@ def driver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
         pytest.skip(_NEEDED)
     webdriver = pytest.importorskip("selenium.webdriver")
     options = webdriver.ChromeOptions()
-    options.binary_location = browser
-    for argument in (*_ARGUMENTS.split(), f"--user-data-dir={tmp_path_factory.mktemp('browser')}"):
+    folder = tmp_path_factory.mktemp("browser")
+    options.binary_location = without_privileges(browser, folder)
+    for argument in (*_ARGUMENTS.split(), f"--user-data-dir={folder / 'profile'}"):
         options.add_argument(argument)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
     with pytest.MonkeyPatch.context() as patch:
