@@ -69,8 +69,9 @@ class Finding:
         return {**asdict(self), "passed": self.passed}
 
 
-def find_faults(results: Pictures, photos: Pictures) -> list[Finding]:
-    """All detectors of this module.
+def find_faults(results: Pictures, photos: Pictures, painting: NDArray[np.uint8] | None = None) -> list[Finding]:
+    """All detectors of this module. ``painting``, uint8 [H, W, 3] RGB with its brush as in the results, is what
+    :func:`dots` compares its figure with.
 
     :raises InputError: the shapes differ, or a side is below :data:`SMALLEST_SIDE`.
     """
@@ -78,7 +79,13 @@ def find_faults(results: Pictures, photos: Pictures) -> list[Finding]:
         raise InputError(f"results {list(results.shape)} and photos {list(photos.shape)} are not pairs of [N, H, W, 3]")
     if min(results.shape[1:3]) < SMALLEST_SIDE or not len(results):
         raise InputError(f"pictures of at least {SMALLEST_SIDE} x {SMALLEST_SIDE} pixels are needed to look for faults")
-    return [check(results, photos) for check in (checkerboard, border, dots, lattice, saturation)]
+    return [
+        checkerboard(results, photos),
+        border(results, photos),
+        dots(results, photos, painting),
+        lattice(results, photos),
+        saturation(results, photos),
+    ]
 
 
 def checkerboard(results: Pictures, photos: Pictures) -> Finding:
@@ -107,16 +114,19 @@ def border(results: Pictures, photos: Pictures) -> Finding:
     return Finding("border", float(np.maximum(mean, 1 / mean).max()), BORDER_THRESHOLD, "edge / middle")
 
 
-def dots(results: Pictures, photos: Pictures) -> Finding:
+def dots(results: Pictures, photos: Pictures, painting: NDArray[np.uint8] | None = None) -> Finding:
     """How many small spots there are in 10,000 pixels beyond those of the photo.
 
     A spot is a pixel that is the lightest or darkest within 3 or 6 pixels and that differs by 24 steps of 1/255 or more
     from every pixel on the square around it: strokes and edges go on beyond it, isolated pixels and small blobs do not.
     Sound styles measured 0 to 0.6, networks that dotted skies and walls 3 to 9. Where the painting itself is dotted a
-    figure above the threshold may be its style.
+    figure above the threshold may be its style: the note tells how many spots the ``painting`` has.
     """
     found = [max(0.0, dot_density(result) - dot_density(photo)) for result, photo in zip(results, photos, strict=True)]
-    return Finding("dots", float(np.mean(found)), DOTS_THRESHOLD, "spots in 10,000 pixels")
+    note = "spots in 10,000 pixels"
+    if painting is not None:
+        note += f"; the painting has {dot_density(painting):.1f}"
+    return Finding("dots", float(np.mean(found)), DOTS_THRESHOLD, note)
 
 
 def lattice(results: Pictures, photos: Pictures) -> Finding:

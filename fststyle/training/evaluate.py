@@ -30,6 +30,7 @@ from fststyle.training.checkpoint import exported_recipe, load_network
 from fststyle.training.detectors import SMALLEST_SIDE, Finding, Pictures, find_faults
 from fststyle.training.export import LARGEST_DIFFERENCE, check_parity, weights_digest
 from fststyle.training.onnx_graph import on_cpu
+from fststyle.training.painting import at_brush_size
 from fststyle.training.photos import find_photos
 from fststyle.training.recipe import Recipe, read_recipe
 from fststyle.training.reference import STARTS, Descent, DescentCache, Start, Watch, descend, descent_keys
@@ -187,6 +188,7 @@ def evaluate(
         machine = f"{torch.cuda.get_device_name(setting.device)}, {machine}"
     results = np.concatenate([stylise(picture[None]) for picture in pictures])
     parity = export_parity(style, checkpoint)
+    faults = find_faults(results, pictures, at_brush_size(recipe, painting))
     return Evaluation(
         style=style,
         recipe=recipe,
@@ -197,7 +199,7 @@ def evaluate(
         network=[picture_losses(loss, result, photo) for result, photo in zip(results, pictures, strict=True)],
         untouched=[picture_losses(loss, photo, photo) for photo in pictures],
         seconds=_seconds(stylise, pictures[:1]),
-        findings=[*find_faults(results, pictures), *stability(stylise, pictures, seed=setting.seed), parity],
+        findings=[*faults, *stability(stylise, pictures, seed=setting.seed), parity],
         machine=machine,
         descents=_descents(loss, recipe, painting, pictures, setting, machine, cache, told),
     )

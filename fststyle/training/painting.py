@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
@@ -22,17 +23,26 @@ def style_images(recipe: Recipe, file: Path) -> list[Tensor]:
     :raises InputError: the file is not a picture.
     :raises RecipeError: a size comes out too small for the deepest layer.
     """
-    painting = Image.fromarray(load_rgb(file))
+    painting = load_rgb(file)
     images: list[Tensor] = []
     for factor in recipe.style_sizes:
-        short = round(recipe.style_scale * factor * recipe.size)
-        if short < 2 * MINIMUM_SIDE:
-            raise RecipeError(f"the painting would be {short} px on its short side; raise style_scale or size")
-        ratio = short / min(painting.size)
-        size = (round(painting.width * ratio), round(painting.height * ratio))
-        image = to_image(np.asarray(painting.resize(size, Image.Resampling.LANCZOS)))
+        image = to_image(at_brush_size(recipe, painting, factor))
         images += _crops(image.contiguous(memory_format=torch.channels_last), recipe.style_crops)
     return images
+
+
+def at_brush_size(recipe: Recipe, painting: NDArray[np.uint8], factor: float = 1.0) -> NDArray[np.uint8]:
+    """The painting, uint8 [H, W, 3], with its brush as it is meant to come out at ``recipe.size``, times ``factor``.
+
+    :raises RecipeError: it comes out too small for the deepest layer.
+    """
+    short = round(recipe.style_scale * factor * recipe.size)
+    if short < 2 * MINIMUM_SIDE:
+        raise RecipeError(f"the painting would be {short} px on its short side; raise style_scale or size")
+    picture = Image.fromarray(painting)
+    ratio = short / min(picture.size)
+    size = (round(picture.width * ratio), round(picture.height * ratio))
+    return np.asarray(picture.resize(size, Image.Resampling.LANCZOS))
 
 
 def _crops(image: Tensor, number: int) -> list[Tensor]:

@@ -144,6 +144,17 @@ def test_blobs_are_found_and_lines_are_not(pairs: tuple[Picture, Picture]) -> No
     assert "dots" not in tripped(find_faults(added(results, lines), photos))
 
 
+def test_dots_of_the_painting_are_told_beside_those_of_the_result(pairs: tuple[Picture, Picture]) -> None:
+    results, photos = pairs
+    dotted = strokes(clouds(3), 3)
+    dotted[4:-4:8, 4:-4:8] = 255
+    found = next(finding for finding in find_faults(results, photos, dotted) if finding.detector == "dots")
+    plain = detectors.dots(results, photos)
+    assert (found.figure, found.threshold) == (plain.figure, plain.threshold)
+    assert found.note == f"{plain.note}; the painting has {detectors.dot_density(dotted):.1f}"
+    assert detectors.dot_density(dotted) > 50
+
+
 @pytest.mark.parametrize(("across", "down"), [(4, 4), (5, 7), (9, 6), (12, 12)])
 def test_a_lattice_of_faint_dots_in_flat_areas_is_found(across: int, down: int) -> None:
     random = np.random.default_rng(2)

@@ -9,7 +9,9 @@ import pytest
 import torch
 
 from fststyle.errors import InputError, RecipeError
-from fststyle.training.painting import style_images
+from fststyle.images import load_rgb
+from fststyle.nn.pixels import to_image
+from fststyle.training.painting import at_brush_size, style_images
 from fststyle.training.recipe import Recipe
 
 RECIPE = Recipe(name="stripes", file="stripes.png", size=64, style_scale=1.0)
@@ -19,6 +21,12 @@ def test_style_scale_sets_the_short_side_over_the_crops_size(painting_file: Path
     (image,) = style_images(replace(RECIPE, style_scale=1.5), painting_file)
     assert image.shape == (1, 3, 96, 123)  # 70 x 90 px, the short side now 1.5 * 64
     assert 0 <= image.min() < image.max() <= 1
+
+
+def test_what_is_shown_beside_results_has_the_brush_that_was_trained_with(painting_file: Path) -> None:
+    recipe = replace(RECIPE, style_scale=1.5, style_sizes=(0.5, 1.0))
+    shown = at_brush_size(recipe, load_rgb(painting_file))
+    assert torch.equal(to_image(shown), style_images(recipe, painting_file)[1])
 
 
 def test_every_size_gives_an_image(painting_file: Path) -> None:

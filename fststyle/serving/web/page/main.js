@@ -10,7 +10,7 @@ import { Photo } from "/page/photo.js";
 import { PhotoView, pictureIn } from "/page/photo_view.js";
 import { Server } from "/page/server.js";
 import { Styles } from "/page/styles.js";
-import { titleOf } from "/page/titles.js";
+import { titleOf, toldApart } from "/page/titles.js";
 import { Viewer } from "/page/viewer.js";
 import { Where } from "/page/where.js";
 
@@ -30,7 +30,7 @@ async function start() {
 
 function build(server, { styles: list, default: first, mask_parts: parts, provider, limits }) {
   const painter = new Painter(server);
-  const styles = new Styles(list, painter, () => chosen(), () => mixed());
+  const styles = new Styles(toldApart(list), painter, () => chosen(), () => mixed());
   styles.chosen = first;
   const where = new Where(parts, {
     moved: recolour,

@@ -40,13 +40,22 @@ def style_files(tiny_style_file: Path, tmp_path_factory: pytest.TempPathFactory)
         bias = next(tensor for tensor in model.graph.initializer if tensor.name == "head.1.bias")
         shifted = onnx.numpy_helper.to_array(bias) + np.array(tint, np.float32)
         bias.CopyFrom(onnx.numpy_helper.from_array(shifted, bias.name))
-        entry = next(entry for entry in model.metadata_props if entry.key == "fststyle")
-        metadata = json.loads(entry.value)
-        metadata["painting"]["title"] = f"Stripes, {name}"
-        entry.value = json.dumps(metadata)
-        onnx.save(model, folder / f"{name}.onnx")
         files.append(folder / f"{name}.onnx")
+        onnx.save(model, files[-1])
+        retitle(files[-1], files[-1], f"Stripes, {name}")
     return files
+
+
+def retitle(style: Path, output: Path, title: str, **values: str) -> None:
+    """The style with another title of its painting, and other metadata if wanted."""
+    import onnx
+
+    model = onnx.load(style)
+    entry = next(entry for entry in model.metadata_props if entry.key == "fststyle")
+    metadata = json.loads(entry.value) | values
+    metadata["painting"]["title"] = title
+    entry.value = json.dumps(metadata)
+    onnx.save(model, output)
 
 
 @contextmanager
@@ -82,6 +91,16 @@ def address_with_palette(style_files: list[Path], palette_file: Path) -> Iterato
 def address_with_mask_model(style_files: list[Path], person_model: Path) -> Iterator[str]:
     """A server that takes red for a person."""
     with serving(style_files, "--max-size", str(SERVED_SIZE), "--mask-model", str(person_model)) as address:
+        yield address
+
+
+@pytest.fixture
+def address_with_namesakes(style_files: list[Path], tmp_path: Path) -> Iterator[str]:
+    """A server with ``warm``, and with three styles of one painting: ``fast`` is of another preset than the others."""
+    files = [tmp_path / f"{name}.onnx" for name in ("fast", "slow", "slower")]
+    for file in files:
+        retitle(style_files[0], file, "Stripes", preset="realtime" if file.stem == "fast" else "quality")
+    with serving([style_files[1], *files]) as address:
         yield address
 
 

@@ -71,12 +71,18 @@ def test_arrow_keys_walk_along_the_styles(page: Page, landscape: Path) -> None:
     page.open().ready().show(landscape)
     first = page.pixels("#after")
     page.driver.find_element("css selector", "[value=tiny]").send_keys(RIGHT)
-    page.painted()
+    page.wait("document.getElementById('download').download === 'landscape_warm.jpg'")
     assert page.text("painting-title") == "Stripes, warm"
     assert difference(first, page.pixels("#after")) > 10
     page.key(LEFT)
-    page.painted()
+    page.wait("document.getElementById('download').download === 'landscape_tiny.jpg'")
     assert difference(first, page.pixels("#after")) == 0
+
+
+def test_styles_of_one_painting_are_told_apart(page_at: Callable[[str], Page], address_with_namesakes: str) -> None:
+    page = page_at(address_with_namesakes).open().ready()
+    titles = page.run("[...document.querySelectorAll('.work-title')].map((title) => title.textContent)")
+    assert titles == ["Stripes, warm", "Stripes (realtime)", "Stripes (slow)", "Stripes (slower)"]
 
 
 def test_a_style_that_was_painted_is_not_asked_for_again(page: Page, landscape: Path) -> None:
