@@ -39,7 +39,7 @@ test: $(VENV)/.installed-dev ## install what the tests need, and run all but the
 	$(PYTEST) -m "not slow" $(PYTEST_ARGS)
 
 test-all: $(VENV)/.installed-dev ## run all the tests
-	$(PYTEST) $(PYTEST_ARGS)
+	$(PYTEST) --timeout=1800 $(PYTEST_ARGS)
 
 coverage: $(VENV)/.installed-dev ## the tests, and which lines they do not reach
 	$(PYTEST) --cov -m "not slow" $(PYTEST_ARGS)
