@@ -22,11 +22,11 @@ from fststyle.training.preview import scene
 SIDE = 128
 CHECKPOINTS = Path(__file__).parents[2] / "checkpoints"
 GOOD_STYLES = (
-    *("composition_vii", "the_scream", "starry_night_balanced"),
+    *("great_wave", "composition_vii", "the_scream", "starry_night_balanced"),
     *("great_wave_realtime", "the_scream_realtime", "composition_vii_realtime", "udnie_realtime"),
     *("wheat_field_with_cypresses_realtime", "winter_landscape_in_moonlight_realtime"),
 )
-"""Those that print no dots on a drawn scene: not the ones of foam, of stars and of a mosaic."""
+"""Those that print no dots on a drawn scene: not the ones of stars and of a mosaic."""
 DOTTED_STYLES = ("starry_night", "starry_night_realtime")
 PAINTED_DOTS = 24.0
 """Spots in 10,000 pixels of The Starry Night with the brush that they were trained with: dabs in its sky and stars."""
