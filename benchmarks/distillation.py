@@ -6,7 +6,7 @@
 STYLE's network is trained from where its recipe starts, with the recipe's numbers, in three ways for the same seconds
 each:
 
-- ``painting``: by the perceptual loss, as `fststyle train` does;
+- ``painting``: by the perceptual loss, as `fststyle train` does, without that for stability;
 - ``teacher``: by the mean absolute difference from what the slow network makes of the same photos. No VGG runs, so that
   there are more steps;
 - ``both``: by the perceptual loss and ``--pixel-weight`` times that difference.
