@@ -25,17 +25,17 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from time_to_style import photo_losses
 from torch import Tensor, nn
 
 from fststyle.machine import describe_machine
 from fststyle.nn.allocator import keep_freed_memory
 from fststyle.nn.devices import computes_bfloat16
 from fststyle.nn.losses import PerceptualLoss
-from fststyle.nn.pixels import to_pixels
 from fststyle.styles import find_style
 from fststyle.training.checkpoint import exported_recipe, load_start
 from fststyle.training.detectors import Pictures
-from fststyle.training.evaluate import load_photos, loss_recipe, mean_losses, picture_losses
+from fststyle.training.evaluate import load_photos, loss_recipe, mean_losses
 from fststyle.training.fit import painting_loss, starting_network
 from fststyle.training.module import schedule, to_float
 from fststyle.training.optimizer import MatrixAdam
@@ -111,10 +111,8 @@ def taught(loss: StepLoss, recipe: Recipe, folder: Path, seconds: float) -> tupl
     return network, steps
 
 
-@torch.no_grad()
 def held_out(network: nn.Module, measure: PerceptualLoss, photos: Pictures) -> dict[str, float]:
-    results = [to_pixels(network(to_float(torch.from_numpy(photo[None].copy())))) for photo in photos]
-    return mean_losses([picture_losses(measure, result, photo) for result, photo in zip(results, photos, strict=True)])
+    return mean_losses([photo_losses(network, measure, photo) for photo in photos])
 
 
 def main() -> None:

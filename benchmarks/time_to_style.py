@@ -62,16 +62,18 @@ class Curve(pl.Callback):
         if trainer.global_step % self.every and trainer.global_step != trainer.max_steps:
             return
         began = time.perf_counter()
-        losses = mean_losses([self.photo_losses(module, photo) for photo in self.photos])
+        losses = mean_losses([photo_losses(module.network, self.loss, photo) for photo in self.photos])
         self.points.append({"seconds": began - self.started - self.measuring, "step": trainer.global_step, **losses})
         point = self.points[-1]
         print(f"  {point['seconds']:7.0f} s  step {point['step']:6,}  loss {point['total']:.3f}", flush=True)
         self.measuring += time.perf_counter() - began
 
-    @torch.no_grad()
-    def photo_losses(self, module: Any, photo: np.ndarray[Any, np.dtype[np.uint8]]) -> dict[str, float]:
-        images = to_float(torch.from_numpy(photo[None].copy())).to(module.device)
-        return picture_losses(self.loss, to_pixels(module.network(images)), photo)
+
+@torch.no_grad()
+def photo_losses(network: Any, loss: PerceptualLoss, photo: np.ndarray[Any, np.dtype[np.uint8]]) -> dict[str, float]:
+    """Of what a network, wherever it is, makes of a photo, uint8 [H, W, 3]."""
+    images = to_float(torch.from_numpy(photo[None].copy())).to(next(network.parameters()).device)
+    return picture_losses(loss, to_pixels(network(images)), photo)
 
 
 def parser() -> argparse.ArgumentParser:

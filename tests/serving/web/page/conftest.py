@@ -114,8 +114,8 @@ def address_with_key(style_files: list[Path]) -> Iterator[str]:
 def without_privileges(browser: str, folder: Path) -> str:
     """The browser as root should run it here: without the right to real-time scheduling, and no longer than its driver.
 
-    A renderer that spins in the real-time class starves everything else on a machine with few cores; Chromium asks for
-    that class wherever it may have it, and root may.
+    A renderer that spins in the real-time class, which root may choose, starves everything else on a machine with few
+    cores.
     """
     setpriv = shutil.which("setpriv")
     if setpriv is None or os.geteuid() != 0:
