@@ -10,6 +10,7 @@ from typing import TypeAlias
 
 from fststyle.errors import DependencyError, OutputError
 from fststyle.serving.ffmpeg import av, reason, url
+from fststyle.serving.scheduling import scheduling_kept
 from fststyle.serving.video_formats import Target
 from fststyle.serving.video_picture import VideoReformatter, from_rgb
 from fststyle.serving.video_reader import Frame, VideoInfo
@@ -145,7 +146,8 @@ class FrameEncoder:
         context.options = target.encoder_options
         if target.codec_name == "hevc" and target.container.name in _QUICKTIME:
             context.codec_tag = "hvc1"  # Apple's players take no other
-        context.open(strict=True)
+        with scheduling_kept():
+            context.open(strict=True)
 
     def encode(self, item: Frame) -> list[Encoded]:
         frame = from_rgb(item.pixels, self._pixel_format, self._info.colour, self._reformatter)

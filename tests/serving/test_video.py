@@ -1,5 +1,8 @@
 """Real files: written with PyAV, stylised, and read back."""
 
+import contextlib
+import os
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -214,6 +217,23 @@ def test_every_codec_keeps_the_size(run: Run, codec: str, size: tuple[int, int],
     assert len(pictures) == 3
     for before, after in zip(pictures_of(tmp_path / "in.mp4"), pictures, strict=True):
         assert_near(after, before, mean=6)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems schedule otherwise")
+@pytest.mark.parametrize("codec", ["h264", "hevc", "vp9", "av1"])
+def test_no_encoder_makes_threads_real_time(stylizer: Stylizer, codec: str, tmp_path: Path) -> None:
+    """As root, SVT-AV1 would, this one included, and the machine would wait for the video."""
+    source, policies = Clip(frames=3, audio=None).write(tmp_path / "in.mp4"), set()
+
+    def look_around(*_: int) -> None:
+        for entry in Path("/proc/self/task").iterdir():
+            with contextlib.suppress(ProcessLookupError):  # it has ended
+                policies.add(os.sched_getscheduler(int(entry.name)))
+
+    settings = VideoSettings(codec=codec)
+    stylise_video(stylizer, source, tmp_path / "out.mkv", Look(strength=0), settings, progress=look_around)
+    look_around()
+    assert policies == {os.SCHED_OTHER}
 
 
 def test_hevc_in_mp4_is_tagged_as_apple_wants_it(run: Run) -> None:
