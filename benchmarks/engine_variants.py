@@ -1,19 +1,19 @@
-"""What else might make a network faster or smaller on the processor: float16 weights, int8, norms that do not measure,
-pixels scaled inside convolutions.
+"""What makes a network faster or smaller on the processor, and what else might: shorter ends, float16 weights, int8,
+norms that do not measure.
 
     python benchmarks/engine_variants.py [--style NAME|FILE.onnx] [--size 1280x720] [--threads N] [--steps 10]
                                          [--calibrate DIR] [--count 8]
 
 All run in ONNX Runtime, in turn, each in a process of its own:
 
-- ``plain``: the file as it is;
+- ``plain``: the file as fststyle runs it, with fewer passes over all pixels at both ends
+  (:mod:`fststyle.serving.cpu_network`);
+- ``as exported``: the file as it is, as any program would run it;
 - ``float16 weights``: weights are stored as float16 and cast when the file is loaded;
 - ``int8``: convolutions quantized statically, each channel's weights by a scale of their own, activations calibrated on
   ``--count`` photos;
 - ``kept statistics``: instance norms with the means and variances of a frame before built into the graph, which is what
-  carrying them over from frame to frame could save at most;
-- ``fused pixels``: the passes over all pixels that bring 0..255 to normalised values and back become factors of the
-  first and last convolutions' weights. For networks that pad before they normalise: ``realtime`` and ``balanced``.
+  carrying them over from frame to frame could save at most.
 
 Beside the time stand the size of the file and how far results are from the plain ones: mean and largest difference in
 steps of 1/255.
@@ -39,7 +39,8 @@ from fststyle.machine import describe_machine
 from fststyle.serving.engine import Engine
 from fststyle.serving.fixed_norms import FixedEngine, MeasuringEngine, Runtime
 from fststyle.serving.graph import read_graph
-from fststyle.serving.providers import default_threads
+from fststyle.serving.network_file import INPUT
+from fststyle.serving.providers import cpu_session, default_threads
 from fststyle.styles import find_style
 from fststyle.training.evaluate import load_photos
 
@@ -88,86 +89,24 @@ def int8(model: Path, output: Path, photos: np.ndarray) -> None:
     )
 
 
-def fused_pixels(model: Path, output: Path) -> None:
-    """Convolutions are linear: what scales and shifts their input, or scales their output, can act on their weights."""
-    network = onnx.load(model)
-    graph = network.graph
-    makers = {node.output[0]: node for node in graph.node}
-    users: dict[str, list[onnx.NodeProto]] = {}
-    for node in graph.node:
-        for name in node.input:
-            users.setdefault(name, []).append(node)
-    values = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
-    added: list[onnx.NodeProto] = []
-    gone: list[str] = []
-
-    def constant(name: str, value: np.ndarray) -> str:
-        graph.initializer.append(numpy_helper.from_array(value, name))
-        return name
-
-    def replace(old: str, new: str) -> None:
-        for user in users[old]:
-            user.input[:] = [new if name == old else name for name in user.input]
-
-    # uint8 -> / 255 -> pad -> - mean -> * factor -> convolutions
-    (divide,) = (node for node in graph.node if node.op_type == "Div")
-    (pad,) = users[divide.output[0]]
-    (subtract,) = users[pad.output[0]]
-    (multiply,) = users[subtract.output[0]]
-    mean, factor = (values[node.input[1]].reshape(1, -1, 1, 1) for node in (subtract, multiply))
-    scale = constant("fused_scale", (factor / 255).astype(np.float32))
-    offset = constant("fused_offset", (-mean * factor).astype(np.float32))
-    axes = constant("fused_axes", np.array([1, 2, 3]))
-    for node in users[multiply.output[0]]:
-        weight, scaled, shifted, bias = node.input[1], *(f"{node.output[0]}_{part}" for part in ("w", "s", "b"))
-        added.append(helper.make_node("Mul", [weight, scale], [scaled]))
-        added.append(helper.make_node("Mul", [weight, offset], [shifted]))
-        added.append(helper.make_node("ReduceSum", [shifted, axes], [bias], keepdims=0))
-        if len(node.input) > 2:
-            added.append(helper.make_node("Add", [bias, node.input[2]], [f"{bias}_all"]))
-            bias = f"{bias}_all"
-        node.input[:] = [pad.output[0], scaled, bias]
-    replace(divide.output[0], divide.input[0])
-    gone += [divide.output[0], subtract.output[0], multiply.output[0]]
-
-    # convolutions -> sum -> ... -> clip to 0..1 -> * 255
-    (clip,) = (node for node in graph.node if node.op_type == "Clip")
-    (times,) = users[clip.output[0]]
-    white = constant("fused_white", np.array(255, np.float32))
-    before = makers[clip.input[0]]
-    while before.op_type != "Add":
-        before = makers[before.input[0]]
-    for name in before.input:
-        node = makers[name]
-        for place, value in enumerate(node.input[1:], 1):
-            added.append(helper.make_node("Mul", [value, white], [f"{name}_white_{place}"]))
-            node.input[place] = f"{name}_white_{place}"
-    clip.input[2] = white
-    replace(times.output[0], clip.output[0])
-    gone.append(times.output[0])
-
-    nodes = [node for node in graph.node if node.output[0] not in gone]
-    del graph.node[:]
-    graph.node.extend(in_order([*added, *nodes], {entry.name for entry in (*graph.initializer, *graph.input)}))
-    onnx.checker.check_model(network)
-    onnx.save(network, output)
-
-
-def in_order(nodes: list[onnx.NodeProto], known: set[str]) -> Iterator[onnx.NodeProto]:
-    """Each after those whose outputs it takes."""
-    while nodes:
-        ready = [node for node in nodes if all(name in known or not name for name in node.input)]
-        known.update(name for node in ready for name in node.output)
-        nodes = [node for node in nodes if node not in ready]
-        yield from ready
-
-
 class Variant(Racer):
     def __init__(self, make: Callable[[], Engine], size: tuple[int, int]) -> None:
         self._engine, self._picture = make(), picture(size)[None]
 
     def step(self) -> None:
         self._made = self._engine(self._picture)
+
+    def result(self) -> np.ndarray:
+        """uint8 [1, H, W, 3]: what the last step made."""
+        return self._made
+
+
+class Exported(Racer):
+    def __init__(self, model: Path, size: tuple[int, int], threads: int) -> None:
+        self._session, self._inputs = cpu_session(model, threads), {INPUT: picture(size)[None]}
+
+    def step(self) -> None:
+        (self._made,) = self._session.run(None, self._inputs)
 
     def result(self) -> np.ndarray:
         """uint8 [1, H, W, 3]: what the last step made."""
@@ -181,18 +120,19 @@ def kept_statistics(model: Path, size: tuple[int, int], threads: int) -> Engine:
 
 def racers(model: Path, folder: Path, photos: np.ndarray, arguments: argparse.Namespace) -> dict[str, Any]:
     """How each engine is made, by name."""
-    halved, quantized, fused = (folder / f"{name}.onnx" for name in ("float16", "int8", "fused"))
+    halved, quantized = (folder / f"{name}.onnx" for name in ("float16", "int8"))
     float16_weights(model, halved)
     int8(model, quantized, photos)
-    fused_pixels(model, fused)
-    files = {"plain": model, "float16 weights": halved, "int8": quantized, "fused pixels": fused}
+    files = {"plain": model, "float16 weights": halved, "int8": quantized}
     made: dict[str, Any] = {
         name: partial(Engine, file, device="cpu", threads=arguments.threads) for name, file in files.items()
     }
     made["kept statistics"] = partial(kept_statistics, model, arguments.size, arguments.threads)
     for name, file in files.items():
         print(f"  {name:<16} {file.stat().st_size / 1e3:8.0f} kB")
-    return {name: partial(Variant, make, arguments.size) for name, make in made.items()}
+    racing: dict[str, Any] = {name: partial(Variant, make, arguments.size) for name, make in made.items()}
+    racing["as exported"] = partial(Exported, model, arguments.size, arguments.threads)
+    return racing
 
 
 def main() -> None:

@@ -16,7 +16,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fststyle.serving.engine import Engine, run_bound
-from fststyle.serving.graph import INT64, Graph, Node, altered, node_message, tensor_message, value_message
+from fststyle.serving.graph import (
+    INT64,
+    Graph,
+    Node,
+    altered,
+    integers_message,
+    node_message,
+    tensor_message,
+    value_message,
+)
 from fststyle.serving.network_file import INPUT, NORM, OUTPUT
 from fststyle.serving.providers import Device
 from fststyle.serving.receptive_field import Neck
@@ -66,7 +75,7 @@ class MeasuringEngine(Engine):
         return self._found
 
     def _network(self, model: Path) -> bytes:
-        flat = tensor_message(_FLAT, np.array([-1], "<i8").tobytes(), [1], INT64)
+        flat = integers_message(_FLAT, [-1])
         outputs = [value_message(name) for name in self._names]
         return self._graph.changed(self._measured, tensors=[flat], outputs=outputs)
 
@@ -133,7 +142,7 @@ class FixedEngine(Engine):
         return stylised
 
     def _network(self, model: Path) -> bytes:
-        tensors = [tensor_message(_AXES, np.array([2, 3], "<i8").tobytes(), [2], INT64)] if self._neck else []
+        tensors = [integers_message(_AXES, [2, 3])] if self._neck else []
         for index, found in enumerate(self._statistics):
             for name, values in zip((_MEAN, _VARIANCE), found, strict=True):
                 tensors.append(tensor_message(name.format(index), values.astype("<f4").tobytes(), values.shape))
@@ -175,12 +184,11 @@ def _pads_before_convolutions(graph: Graph) -> dict[str, tuple[str, tuple[int, .
         if pad.operator != "Pad" or pad.inputs[1] not in graph.tensors:
             continue
         amounts = graph.tensors[pad.inputs[1]].integers
-        takers = [node for node in graph.nodes if pad.outputs[0] in node.inputs]
+        takers = graph.takers(pad.outputs[0])
         if amounts is None or len(amounts) != 8 or len(takers) != 1 or pad.outputs[0] in graph.outputs:
             continue
         (taker,) = takers
         spatial_only = min(amounts) >= 0 and not any(amounts[:2] + amounts[4:6])
-        unpadded = not any(taker.integers("pads") or ()) and taker.text("auto_pad", "NOTSET") == "NOTSET"
-        if taker.operator == "Conv" and taker.inputs[0] == pad.outputs[0] and spatial_only and unpadded:
+        if taker.operator == "Conv" and taker.inputs[0] == pad.outputs[0] and spatial_only and not taker.pads:
             found[pad.outputs[0]] = (pad.inputs[0], amounts[2:4] + amounts[6:8])
     return found

@@ -13,10 +13,11 @@ from fststyle.errors import ModelError
 from fststyle.protobuf import Value, fields, signed, varints
 from fststyle.protobuf import field as encoded
 
-FLOAT, INT64 = 1, 7
-_INTEGERS = 7
-"""Type of an attribute."""
-_GRAPH, _NODE, _INITIALIZER, _INPUT, _OUTPUT, _VALUE_INFO = 7, 1, 5, 11, 12, 13
+FLOAT, UINT8, INT64 = 1, 2, 7
+_INTEGER, _INTEGERS = 2, 7
+"""Types of an attribute."""
+_OPSET, _GRAPH, _NODE, _INITIALIZER, _INPUT, _OUTPUT, _VALUE_INFO = 8, 7, 1, 5, 11, 12, 13
+_DOMAIN, _VERSION = 1, 2
 _INPUTS, _OUTPUTS, _OPERATOR, _ATTRIBUTE = 1, 2, 4, 5
 _NAMED = {_INITIALIZER: 8, _INPUT: 1, _OUTPUT: 1}
 """Where these have their names."""
@@ -76,6 +77,11 @@ class Node:
             return default
         return next(_text(value) for number, value in fields(self.attributes[name]) if number == 4)
 
+    @property
+    def pads(self) -> bool:
+        """Of a convolution: whether it has padding of its own."""
+        return any(self.integers("pads") or ()) or self.text("auto_pad", "NOTSET") != "NOTSET"
+
     def tensor(self, name: str) -> Tensor | None:
         found = (value for number, value in fields(self.attributes.get(name, b"")) if number == 5)
         value = next(found, None)
@@ -90,6 +96,20 @@ class Graph:
     nodes: list[Node]
     tensors: dict[str, Tensor]
     outputs: list[str]
+
+    @property
+    def opset(self) -> int:
+        """Version of ONNX's own operators."""
+        for number, value in fields(self.file):
+            used = dict(fields(value)) if number == _OPSET and isinstance(value, memoryview) else {}
+            if used and not used.get(_DOMAIN):
+                version = used[_VERSION]
+                assert isinstance(version, int)
+                return version
+        return 1
+
+    def takers(self, name: str) -> list[Node]:
+        return [node for node in self.nodes if name in node.inputs]
 
     def changed(
         self,
@@ -112,6 +132,14 @@ class Graph:
         changed += [encoded(_OUTPUT, value) for value in outputs]
         kept = [encoded(number, value) for number, value in fields(self.file) if number != _GRAPH]
         return b"".join([*kept, encoded(_GRAPH, b"".join(changed))])
+
+    def replaced(
+        self, nodes: Mapping[str, Iterable[bytes]], *, tensors: Iterable[bytes] = (), without: Container[str] = ()
+    ) -> bytes:
+        """As :meth:`changed`, with the nodes to be replaced given by the names of their first results."""
+        return self.changed(
+            lambda node: nodes.get(node.outputs[0], (bytes(node.message),)), tensors=tensors, without=without
+        )
 
 
 def read_graph(model: Path | bytes) -> Graph:
@@ -141,9 +169,17 @@ def read_graph(model: Path | bytes) -> Graph:
     return Graph(file, nodes, tensors, outputs)
 
 
-def node_message(operator: str, inputs: Iterable[str], outputs: Iterable[str]) -> bytes:
-    """A node without attributes."""
-    parts = [*((_INPUTS, name) for name in inputs), *((_OUTPUTS, name) for name in outputs), (_OPERATOR, operator)]
+def node_message(
+    operator: str,
+    inputs: Iterable[str],
+    outputs: Iterable[str],
+    attributes: Mapping[str, int | Iterable[int]] | None = None,
+) -> bytes:
+    """A node whose attributes are integers from 0, or lists of them."""
+    parts: list[tuple[int, str | bytes]] = [(_INPUTS, name) for name in inputs]
+    parts += [(_OUTPUTS, name) for name in outputs]
+    parts += [(_OPERATOR, operator)]
+    parts += [(_ATTRIBUTE, _attribute_message(name, value)) for name, value in (attributes or {}).items()]
     return b"".join(encoded(number, value) for number, value in parts)
 
 
@@ -157,19 +193,27 @@ def altered(
     """``node`` with those inputs, as another operator, with attributes that are integers from 0 set; else the same."""
     integers = integers or {}
     attributes: list[bytes | memoryview] = [value for name, value in node.attributes.items() if name not in integers]
-    attributes += [_integers_message(name, values) for name, values in integers.items()]
+    attributes += [_attribute_message(name, values) for name, values in integers.items()]
     message = node_message(operator or node.operator, inputs, node.outputs)
     return b"".join([message, *(encoded(_ATTRIBUTE, attribute) for attribute in attributes)])
 
 
-def _integers_message(name: str, values: Iterable[int]) -> bytes:
-    return b"".join([encoded(1, name), *(encoded(8, value) for value in values), encoded(20, _INTEGERS)])
+def _attribute_message(name: str, value: int | Iterable[int]) -> bytes:
+    if isinstance(value, int):
+        return encoded(1, name) + encoded(3, value) + encoded(20, _INTEGER)
+    return b"".join([encoded(1, name), *(encoded(8, each) for each in value), encoded(20, _INTEGERS)])
 
 
 def tensor_message(name: str, values: bytes, dims: Iterable[int], kind: int = FLOAT) -> bytes:
     """``values`` are little-endian and of that kind."""
     shape = [encoded(1, side) for side in dims]
     return b"".join([*shape, encoded(2, kind), encoded(8, name), encoded(9, values)])
+
+
+def integers_message(name: str, values: Iterable[int]) -> bytes:
+    """An initialiser that is a list of int64."""
+    listed = tuple(values)
+    return tensor_message(name, struct.pack(f"<{len(listed)}q", *listed), [len(listed)], INT64)
 
 
 def value_message(name: str, dims: Iterable[int] | None = None, kind: int = FLOAT) -> bytes:

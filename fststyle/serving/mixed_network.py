@@ -25,10 +25,10 @@ def mixed_network(model: Path, weights: Sequence[float] | NDArray[np.float32]) -
     if not len(weights):
         return model
     graph = read_graph(model)
-    mixed = {node.outputs[0]: _mixed(node, graph, weights) for node in graph.nodes if STYLES in node.inputs}
-    tables = {name for node in graph.nodes if STYLES in node.inputs for name in node.inputs}
-    return graph.changed(
-        lambda node: [] if node.outputs[0] in mixed else [bytes(node.message)],
+    mixed = {node.outputs[0]: _mixed(node, graph, weights) for node in graph.takers(STYLES)}
+    tables = {name for node in graph.takers(STYLES) for name in node.inputs}
+    return graph.replaced(
+        dict.fromkeys(mixed, ()),
         tensors=[tensor_message(name, values.tobytes(), values.shape) for name, values in mixed.items()],
         without=tables,
     )

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fststyle.errors import DependencyError, DeviceError, ModelError, OptionError, did_you_mean
+from fststyle.serving.cpu_network import for_cpu
 from fststyle.serving.half import half_precision
 from fststyle.serving.network_file import INPUT, OUTPUT
 
@@ -32,7 +33,8 @@ CUDA_OPTIONS = {
 
 
 def open_session(model: Path | bytes, *, device: Device, threads: int) -> tuple[Any, str]:
-    """A session of the file ``model``, or of a file's bytes, and one line for the user on where it runs.
+    """A session of the style's network in the file ``model``, or of a file's bytes, and one line for the user on where
+    it runs.
 
     ``auto`` takes the GPU if a network really runs on it, else the CPU, and the line says why. ONNX Runtime would take
     the CPU silently, or with pages of warnings; neither is passed on.
@@ -45,13 +47,21 @@ def open_session(model: Path | bytes, *, device: Device, threads: int) -> tuple[
         choices = get_args(Device)
         raise OptionError(f"no device {device!r}; devices: {', '.join(choices)}{did_you_mean(str(device), choices)}")
     if device == "cpu":
-        return _session(model, [CPU], threads), "running on the CPU"
+        return cpu_session(for_cpu(model), threads), "running on the CPU"
     try:
         return _cuda_session(model, threads)
     except DeviceError as error:
         if device == "cuda":
             raise
-        return _session(model, [CPU], threads), f"running on the CPU: {error}"
+        return cpu_session(for_cpu(model), threads), f"running on the CPU: {error}"
+
+
+def cpu_session(model: Path | bytes, threads: int) -> Any:
+    """A session on the CPU of any network, as it is.
+
+    :raises ModelError: it cannot be loaded.
+    """
+    return _session(model, [CPU], threads)
 
 
 def default_threads() -> int:

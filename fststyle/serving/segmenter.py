@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from fststyle.errors import DeviceError, ModelError, OptionError, did_you_mean
 from fststyle.serving.masks import Mask
-from fststyle.serving.providers import default_threads, first_line, open_session
+from fststyle.serving.providers import cpu_session, default_threads, first_line
 from fststyle.serving.segmentation import class_planes, levels, person_classes, person_probability
 from fststyle.strips import resized
 
@@ -112,7 +112,7 @@ class PersonSegmenter:
         self.path = Path(model)
         self.digest = segmenter_digest(self.path, normalize, classes)
         self._classes, self._threads = tuple(classes), threads or default_threads()
-        self._session, _ = open_session(self.path, device="cpu", threads=self._threads)
+        self._session = cpu_session(self.path, self._threads)
         self._input, self._output = self._signature()
         if self._output.classes is not None or self._output.dtype in _INTEGERS:
             person_classes(None if self._output.dtype in _INTEGERS else self._output.classes, classes)
@@ -145,7 +145,7 @@ class PersonSegmenter:
     def side_by_side(self, pictures: int) -> PersonSegmenter:
         """The same network for so many calls at a time, with as many threads in all as this one has."""
         twin, threads = copy(self), max(1, self._threads - pictures + 1)
-        twin._session, _ = open_session(self.path, device="cpu", threads=threads)
+        twin._session = cpu_session(self.path, threads)
         return twin
 
     def _run(self, tensor: NDArray[Any]) -> NDArray[Any]:

@@ -8,7 +8,14 @@ import pytest
 from onnx import helper, numpy_helper
 
 from fststyle.errors import ModelError
-from fststyle.serving.graph import altered, node_message, read_graph, tensor_message, value_message
+from fststyle.serving.graph import (
+    altered,
+    integers_message,
+    node_message,
+    read_graph,
+    tensor_message,
+    value_message,
+)
 
 
 def test_nodes_are_what_onnx_reads(tiny_style_file: Path) -> None:
@@ -92,6 +99,30 @@ def test_changes_are_what_onnx_would_make(tiny_style_file: Path) -> None:
     np.testing.assert_array_equal(numpy_helper.to_array(found.initializer[-1]), values.reshape(2, 2))
     assert found.output[-1].name == "b"
     assert found.output[-1].type.tensor_type.elem_type == onnx.TensorProto.FLOAT
+
+
+def test_nodes_are_replaced_by_their_results(tiny_style_file: Path) -> None:
+    graph, expected = read_graph(tiny_style_file), onnx.load(tiny_style_file).graph.node
+    (cast,) = (node for node in graph.takers("permute") if node.operator == "Cast")
+    split = node_message("Split", ["a", "sizes"], ["b", "c"], {"axis": 1})
+    turned = node_message("Transpose", ["b"], ["d"], {"perm": (1, 0)})
+    changed = graph.replaced({cast.outputs[0]: (split, turned)}, tensors=[integers_message("sizes", (-1, 2**40))])
+    found = onnx.load_from_string(changed).graph
+    place = [node.output[0] for node in expected].index(cast.outputs[0])
+    assert list(found.node[place : place + 2]) == [
+        helper.make_node("Split", ["a", "sizes"], ["b", "c"], axis=1),
+        helper.make_node("Transpose", ["b"], ["d"], perm=(1, 0)),
+    ]
+    assert [*found.node[:place], *found.node[place + 2 :]] == [*expected[:place], *expected[place + 1 :]]
+    assert numpy_helper.to_array(found.initializer[-1]).tolist() == [-1, 2**40]
+
+
+def test_the_opset_is_that_of_onnx_itself(tiny_style_file: Path) -> None:
+    network = onnx.load(tiny_style_file)
+    assert read_graph(network.SerializeToString()).opset == network.opset_import[0].version == 20
+    network.opset_import.insert(0, helper.make_opsetid("com.microsoft", 1))
+    network.opset_import[1].version = 17
+    assert read_graph(network.SerializeToString()).opset == 17
 
 
 @pytest.mark.parametrize("content", [b"no network", b"", b"\x3a\x02\x0a\x09"])
