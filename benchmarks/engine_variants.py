@@ -44,6 +44,8 @@ from fststyle.serving.providers import cpu_session, default_threads
 from fststyle.styles import find_style
 from fststyle.training.evaluate import load_photos
 
+Network = Callable[[np.ndarray], np.ndarray]
+"""uint8 [N, H, W, 3] to the same."""
 CALIBRATED_AT = 256
 SMALLEST = 64
 """Elements of a weight below which storing it as float16 is not worth a node."""
@@ -90,27 +92,20 @@ def int8(model: Path, output: Path, photos: np.ndarray) -> None:
 
 
 class Variant(Racer):
-    def __init__(self, make: Callable[[], Engine], size: tuple[int, int]) -> None:
-        self._engine, self._picture = make(), picture(size)[None]
+    def __init__(self, make: Callable[[], Network], size: tuple[int, int]) -> None:
+        self._network, self._picture = make(), picture(size)[None]
 
     def step(self) -> None:
-        self._made = self._engine(self._picture)
+        self._made = self._network(self._picture)
 
     def result(self) -> np.ndarray:
         """uint8 [1, H, W, 3]: what the last step made."""
         return self._made
 
 
-class Exported(Racer):
-    def __init__(self, model: Path, size: tuple[int, int], threads: int) -> None:
-        self._session, self._inputs = cpu_session(model, threads), {INPUT: picture(size)[None]}
-
-    def step(self) -> None:
-        (self._made,) = self._session.run(None, self._inputs)
-
-    def result(self) -> np.ndarray:
-        """uint8 [1, H, W, 3]: what the last step made."""
-        return self._made
+def exported(model: Path, threads: int) -> Network:
+    session = cpu_session(model, threads)
+    return lambda pictures: session.run(None, {INPUT: pictures})[0]
 
 
 def kept_statistics(model: Path, size: tuple[int, int], threads: int) -> Engine:
@@ -128,11 +123,10 @@ def racers(model: Path, folder: Path, photos: np.ndarray, arguments: argparse.Na
         name: partial(Engine, file, device="cpu", threads=arguments.threads) for name, file in files.items()
     }
     made["kept statistics"] = partial(kept_statistics, model, arguments.size, arguments.threads)
+    made["as exported"] = partial(exported, model, arguments.threads)
     for name, file in files.items():
         print(f"  {name:<16} {file.stat().st_size / 1e3:8.0f} kB")
-    racing: dict[str, Any] = {name: partial(Variant, make, arguments.size) for name, make in made.items()}
-    racing["as exported"] = partial(Exported, model, arguments.size, arguments.threads)
-    return racing
+    return {name: partial(Variant, make, arguments.size) for name, make in made.items()}
 
 
 def main() -> None:

@@ -21,8 +21,9 @@ def for_cpu(model: Path | bytes) -> Path | bytes:
 
     :raises ModelError: it cannot be read.
     """
-    for shortened in (with_short_entry, with_short_exit):
-        graph = read_graph(model)
-        if graph.opset >= _OLDEST:
-            model = shortened(graph) or model
-    return model
+    graph = read_graph(model)
+    if graph.opset < _OLDEST:
+        return model
+    entered = with_short_entry(graph)
+    left = with_short_exit(read_graph(entered) if entered else graph)
+    return left or entered or model

@@ -108,6 +108,10 @@ class Graph:
                 return version
         return 1
 
+    def maker(self, name: str) -> Node | None:
+        """None for an input or an initialiser."""
+        return next((node for node in self.nodes if name in node.outputs), None)
+
     def takers(self, name: str) -> list[Node]:
         return [node for node in self.nodes if name in node.inputs]
 

@@ -47,26 +47,23 @@ def with_short_exit(graph: Graph) -> bytes | None:
 
 
 def _exit(graph: Graph) -> _Exit | None:
-    makers = {name: node for node in graph.nodes for name in node.outputs}
     rest: list[Node] = []
-    name = OUTPUT
+    node = graph.maker(OUTPUT)
     for is_next in _LAST:
-        node = makers.get(name)
         if node is None or not is_next(graph, node):
             return None
         rest.append(node)
-        name = node.inputs[0]
+        node = graph.maker(node.inputs[0])
     cuts: list[Node] = []
-    while name in makers and _axes_channels_last(graph, makers[name]):
-        cuts.append(makers[name])
-        name = makers[name].inputs[0]
-    shuffle = makers.get(name)
-    if shuffle is None or shuffle.operator != "DepthToSpace" or shuffle.text("mode", "DCR") != "CRD":
+    while node is not None and _axes_channels_last(graph, node):
+        cuts.append(node)
+        node = graph.maker(node.inputs[0])
+    if node is None or node.operator != "DepthToSpace" or node.text("mode", "DCR") != "CRD":
         return None
-    convolutions = _summed(graph, makers, shuffle.inputs[0])
-    inner = [node.outputs[0] for node in (*rest[1:], *cuts, shuffle)]
+    convolutions = _summed(graph, node.inputs[0])
+    inner = [each.outputs[0] for each in (*rest[1:], *cuts, node)]
     taken_once = all(len(graph.takers(name)) == 1 for name in inner)
-    return _Exit(convolutions, shuffle, cuts, rest) if convolutions and taken_once else None
+    return _Exit(convolutions, node, cuts, rest) if convolutions and taken_once else None
 
 
 _LAST: tuple[Callable[[Graph, Node], bool], ...] = (
@@ -83,14 +80,14 @@ def _constants(graph: Graph, node: Node) -> list[tuple[float, ...]]:
     return [graph.tensors[name].floats for name in node.inputs[1:] if name in graph.tensors]
 
 
-def _summed(graph: Graph, makers: dict[str, Node], name: str) -> list[Node]:
+def _summed(graph: Graph, name: str) -> list[Node]:
     """The convolutions whose sum it is; empty if it is anything else, or used elsewhere too."""
-    node = makers.get(name)
+    node = graph.maker(name)
     if node is None or len(graph.takers(name)) != 1:
         return []
     if node.operator == "Conv":
         return [node] if node.integer("group", 1) == 1 else []
-    parts = [_summed(graph, makers, part) for part in node.inputs] if node.operator == "Add" else []
+    parts = [_summed(graph, part) for part in node.inputs] if node.operator == "Add" else []
     return [found for part in parts for found in part] if all(parts) else []
 
 

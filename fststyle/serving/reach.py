@@ -212,7 +212,7 @@ def sides(graph: Graph, name: str) -> tuple[int, ...]:
     """The shape of a weight, which may be computed from others by a last Reshape to sides that are known."""
     if name in graph.tensors:
         return graph.tensors[name].dims
-    maker = _maker(graph, name)
+    maker = graph.maker(name)
     sides = _values(graph, maker.inputs[1]) if maker and maker.operator == "Reshape" else None
     if sides is None or any(side is None or side < 1 for side in sides):
         raise ModelError(f"the network cannot be run in tiles: the shape of its tensor {name} is not told")
@@ -223,17 +223,13 @@ def _values(graph: Graph, name: str) -> tuple[int | None, ...] | None:
     """Integers in a tensor, with None for each that depends on the picture's size; None if nothing is known of it."""
     if name in graph.tensors:
         return graph.tensors[name].integers
-    maker = _maker(graph, name)
+    maker = graph.maker(name)
     if maker is None or maker.operator != "Concat":
         return None
     values: list[int | None] = []
     for part in maker.inputs:
         values += _values(graph, part) or (None,)
     return tuple(values)
-
-
-def _maker(graph: Graph, name: str) -> Node | None:
-    return next((node for node in graph.nodes if name in node.outputs), None)
 
 
 def _unknown(node: Node) -> ModelError:

@@ -117,6 +117,15 @@ def test_nodes_are_replaced_by_their_results(tiny_style_file: Path) -> None:
     assert numpy_helper.to_array(found.initializer[-1]).tolist() == [-1, 2**40]
 
 
+def test_makers_and_takers_are_those_of_the_graph(tiny_style_file: Path) -> None:
+    graph = read_graph(tiny_style_file)
+    for node in graph.nodes:
+        assert [graph.maker(name) for name in node.outputs] == [node] * len(node.outputs)
+        assert all(node in graph.takers(name) for name in node.inputs)
+    assert graph.maker("image") is None
+    assert graph.takers("stylized") == []
+
+
 def test_the_opset_is_that_of_onnx_itself(tiny_style_file: Path) -> None:
     network = onnx.load(tiny_style_file)
     assert read_graph(network.SerializeToString()).opset == network.opset_import[0].version == 20
